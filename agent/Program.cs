@@ -1,0 +1,1 @@
+Console.WriteLine("cheops 0.1.0");

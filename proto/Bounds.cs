@@ -1,0 +1,38 @@
+namespace Cheops.Proto;
+
+/// <summary>
+/// Every bound that a request, a frame, a scope or a queue meets, in one place. Sizes are in bytes, times in
+/// milliseconds. How the bounds relate to one another is asserted by the unit test <c>BoundsTests</c>.
+/// </summary>
+public static class Bounds
+{
+    /// <summary>Largest head of a request or response: start line and all fields, with the blank line.</summary>
+    public const int HeadSizeMax = 64 * 1024;
+
+    /// <summary>Most field lines in one head, and most trailer fields of one message.</summary>
+    public const int FieldCountMax = 200;
+
+    /// <summary>Longest request target.</summary>
+    public const int TargetSizeMax = 32 * 1024;
+
+    /// <summary>Most bytes of chunk extensions in one chunk head.</summary>
+    public const int ChunkExtensionSizeMax = 256;
+
+    /// <summary>Most bytes of the whole trailer section of one message.</summary>
+    public const int TrailerSizeMax = 8 * 1024;
+
+    /// <summary>Longest scope, as text after percent-decoding.</summary>
+    public const int ScopeLengthMax = 4096;
+
+    /// <summary>Deepest nesting of parentheses in a scope.</summary>
+    public const int ScopeDepthMax = 32;
+
+    /// <summary>Most sites in a mesh.</summary>
+    public const int SiteCountMax = 1024;
+
+    /// <summary>Longest name of a site (DESIGN.md section 2).</summary>
+    public const int SiteNameLengthMax = 63;
+
+    /// <summary>Longest name of a service.</summary>
+    public const int ServiceNameLengthMax = 63;
+}

@@ -1,0 +1,13 @@
+using Cheops.Proto;
+
+namespace Cheops.Tests.Unit;
+
+public sealed class BoundsTests
+{
+    [Fact]
+    public void Bounds_relate_as_the_code_expects()
+    {
+        Assert.True(Bounds.TargetSizeMax < Bounds.HeadSizeMax, "a target fits into a head");
+        Assert.True(Bounds.ScopeLengthMax < Bounds.TargetSizeMax, "a scope fits into a path prefix");
+    }
+}
