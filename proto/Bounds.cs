@@ -35,4 +35,13 @@ public static class Bounds
 
     /// <summary>Longest name of a service.</summary>
     public const int ServiceNameLengthMax = 63;
+
+    /// <summary>Bytes of one kept body (one that may have to be sent again) held in memory before it goes to disk.</summary>
+    public const int BodyMemorySizeMax = 256 * 1024;
+
+    /// <summary>Largest body that is kept.</summary>
+    public const long BodySpillSizeMax = 16L * 1024 * 1024 * 1024;
+
+    /// <summary>Disk that all kept bodies together may take.</summary>
+    public const long BodySpillTotalMax = 32L * 1024 * 1024 * 1024;
 }
