@@ -44,4 +44,16 @@ public static class Bounds
 
     /// <summary>Disk that all kept bodies together may take.</summary>
     public const long BodySpillTotalMax = 32L * 1024 * 1024 * 1024;
+
+    /// <summary>How long the answer of a token review is believed (the default of kube-apiserver's own webhook cache).</summary>
+    public const int TokenReviewTtlMs = 10_000;
+
+    /// <summary>Most reviewed tokens remembered.</summary>
+    public const int TokenReviewCountMax = 4096;
+
+    /// <summary>Longest name of a user or group that is asserted to a service.</summary>
+    public const int UserNameLengthMax = 512;
+
+    /// <summary>Most groups of one user.</summary>
+    public const int UserGroupCountMax = 128;
 }
