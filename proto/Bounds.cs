@@ -27,6 +27,15 @@ public static class Bounds
     /// <summary>Deepest nesting of parentheses in a scope.</summary>
     public const int ScopeDepthMax = 32;
 
+    /// <summary>Longest round-trip time that <c>around</c> takes, in milliseconds.</summary>
+    public const long ScopeDurationMaxMs = 3_600_000;
+
+    /// <summary>Longest scope text whose tree is remembered for the next request.</summary>
+    public const int ScopeCachedLengthMax = 512;
+
+    /// <summary>Most scope trees remembered.</summary>
+    public const int ScopeCacheCountMax = 4096;
+
     /// <summary>Most sites in a mesh.</summary>
     public const int SiteCountMax = 1024;
 
