@@ -36,6 +36,12 @@ public static class Bounds
     /// <summary>Most scope trees remembered.</summary>
     public const int ScopeCacheCountMax = 4096;
 
+    /// <summary>Most sites that one plan names, counted before what occurs twice is dropped.</summary>
+    public const int PlanSiteCountMax = 4096;
+
+    /// <summary>Most locations that the <c>Cheops-Plan</c> header tells of one by one.</summary>
+    public const int PlanTrailCountMax = 32;
+
     /// <summary>Most sites in a mesh.</summary>
     public const int SiteCountMax = 1024;
 
