@@ -1,0 +1,182 @@
+using System.Buffers;
+using System.Text;
+
+namespace Cheops.Proto.Http;
+
+/// <summary>The methods of RFC 9110 9 and RFC 5789; everything else is <see cref="Other"/>.</summary>
+public enum HttpMethod : byte
+{
+    /// <summary>Any other method, passed on as it is.</summary>
+    Other,
+    /// <summary>GET</summary>
+    Get,
+    /// <summary>HEAD</summary>
+    Head,
+    /// <summary>POST</summary>
+    Post,
+    /// <summary>PUT</summary>
+    Put,
+    /// <summary>DELETE</summary>
+    Delete,
+    /// <summary>PATCH</summary>
+    Patch,
+    /// <summary>OPTIONS</summary>
+    Options,
+    /// <summary>TRACE</summary>
+    Trace,
+}
+
+/// <summary>The head of a request.</summary>
+public sealed class RequestHead : MessageHead
+{
+    private const int MethodLengthMax = 32;
+
+    // Visible ASCII without '#': a fragment is never sent (RFC 9112 3.2). Braces, quotes and the like are sent by real
+    // clients and harmless, since the target is passed on byte for byte.
+    private static readonly SearchValues<byte> TargetBytes = SearchValues.Create(
+        [.. Enumerable.Range(0x21, 0x5E).Select(b => (byte)b).Where(b => b != '#')]);
+
+    private static readonly SearchValues<byte> AuthorityBytes = SearchValues.Create(
+        "-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+
+    private int _methodLength;
+    private int _targetStart;
+    private int _targetLength;
+    private int _authorityStart;
+    private int _authorityLength;
+
+    /// <summary>The method.</summary>
+    public HttpMethod Method { get; private set; }
+
+    /// <summary>The method as sent.</summary>
+    public ReadOnlySpan<byte> MethodBytes => Bytes[.._methodLength];
+
+    /// <summary>
+    /// The target in origin form (or <c>*</c>), byte for byte as sent; of an absolute target, what follows its
+    /// authority.
+    /// </summary>
+    public ReadOnlySpan<byte> Target => _targetLength == 0 ? "/"u8 : Bytes.Slice(_targetStart, _targetLength);
+
+    /// <summary>The host and port that the request is for: the absolute target's authority, else Host; may be empty.</summary>
+    public ReadOnlySpan<byte> Authority => Bytes.Slice(_authorityStart, _authorityLength);
+
+    /// <summary>Whether the client waits for 100 (Continue) before it sends the body.</summary>
+    public bool ExpectsContinue { get; private set; }
+
+    /// <summary>Whether the client asks to switch to another protocol (never h2c) after this request.</summary>
+    public bool IsUpgrade { get; private set; }
+
+    /// <summary>Whether repeating the request has no further effect (RFC 9110 9.2.2).</summary>
+    public bool IsIdempotent => Method is HttpMethod.Get or HttpMethod.Head or HttpMethod.Put or HttpMethod.Delete or HttpMethod.Options or HttpMethod.Trace;
+
+    private protected override HttpRefusal ParseStartLine(ReadOnlySpan<byte> line)
+    {
+        var space = line.IndexOf((byte)' ');
+        if (space <= 0) return HttpRefusal.InvalidRequestLine;
+        var method = line[..space];
+        if (method.Length > MethodLengthMax || method.ContainsAnyExcept(TokenBytes)) return HttpRefusal.InvalidMethod;
+        _methodLength = space;
+        Method = ResolveMethod(method);
+
+        var rest = line[(space + 1)..];
+        var versionSpace = rest.LastIndexOf((byte)' ');
+        if (versionSpace <= 0) return HttpRefusal.InvalidRequestLine;
+        var version = rest[(versionSpace + 1)..];
+        if (version.Length != 8 || !version.StartsWith("HTTP/"u8) || version[6] != '.' || !char.IsAsciiDigit((char)version[5]) || !char.IsAsciiDigit((char)version[7]))
+            return HttpRefusal.InvalidRequestLine;
+        if (version[5] != '1') return HttpRefusal.UnsupportedVersion;
+        MinorVersion = version[7] == '0' ? 0 : 1;
+        return method.SequenceEqual("CONNECT"u8) ? HttpRefusal.ConnectRefused : ParseTarget(rest[..versionSpace], space + 1);
+    }
+
+    private static HttpMethod ResolveMethod(ReadOnlySpan<byte> method)
+    {
+        if (method.SequenceEqual("GET"u8)) return HttpMethod.Get;
+        if (method.SequenceEqual("POST"u8)) return HttpMethod.Post;
+        if (method.SequenceEqual("PUT"u8)) return HttpMethod.Put;
+        if (method.SequenceEqual("HEAD"u8)) return HttpMethod.Head;
+        if (method.SequenceEqual("DELETE"u8)) return HttpMethod.Delete;
+        if (method.SequenceEqual("PATCH"u8)) return HttpMethod.Patch;
+        if (method.SequenceEqual("OPTIONS"u8)) return HttpMethod.Options;
+        return method.SequenceEqual("TRACE"u8) ? HttpMethod.Trace : HttpMethod.Other;
+    }
+
+    private HttpRefusal ParseTarget(ReadOnlySpan<byte> target, int start)
+    {
+        if (target.Length > Bounds.TargetSizeMax) return HttpRefusal.TargetTooLong;
+        if (target.ContainsAnyExcept(TargetBytes)) return HttpRefusal.InvalidTarget;
+        _targetStart = start;
+        _targetLength = target.Length;
+        _authorityStart = start;
+        _authorityLength = 0;
+        if (target[0] == '/') return HttpRefusal.None;
+        if (target.Length == 1 && target[0] == '*') return Method == HttpMethod.Options ? HttpRefusal.None : HttpRefusal.InvalidTarget;
+
+        var scheme = target.Length > 7 && Ascii.EqualsIgnoreCase(target[..7], "http://"u8) ? 7
+            : target.Length > 8 && Ascii.EqualsIgnoreCase(target[..8], "https://"u8) ? 8
+            : 0;
+        if (scheme == 0) return HttpRefusal.InvalidTarget;
+        var path = target[scheme..].IndexOfAny((byte)'/', (byte)'?');
+        var authorityLength = path < 0 ? target.Length - scheme : path;
+
+        // "http://host?x" has an empty path, which an origin-form target cannot express without inventing a byte.
+        if (path >= 0 && target[scheme + path] == '?') return HttpRefusal.InvalidTarget;
+        if (!IsAuthority(target.Slice(scheme, authorityLength)) || authorityLength == 0) return HttpRefusal.InvalidHost;
+        _authorityStart = start + scheme;
+        _authorityLength = authorityLength;
+        _targetStart = start + scheme + authorityLength;
+        _targetLength = target.Length - scheme - authorityLength;
+        return HttpRefusal.None;
+    }
+
+    private static bool IsAuthority(ReadOnlySpan<byte> text) => !text.ContainsAnyExcept(AuthorityBytes);
+
+    private protected override HttpRefusal Conclude()
+    {
+        if (TryGet(KnownField.Host, out var host))
+        {
+            if (!IsAuthority(Value(host))) return HttpRefusal.InvalidHost;
+            if (_authorityLength > 0 && !Ascii.EqualsIgnoreCase(Value(host), Authority)) return HttpRefusal.HostConflict;
+            _authorityStart = host.ValueStart;
+            _authorityLength = host.ValueLength;
+        }
+        else if (MinorVersion >= 1)
+        {
+            return HttpRefusal.MissingHost;
+        }
+
+        if (Has(KnownField.TransferEncoding))
+        {
+            if (MinorVersion == 0) return HttpRefusal.CodingInOldVersion;
+            if (Has(KnownField.ContentLength)) return HttpRefusal.LengthAndCoding;
+            Framing = BodyFraming.Chunked;
+        }
+        else if (Has(KnownField.ContentLength))
+        {
+            Framing = BodyFraming.Length;
+        }
+
+        ExpectsContinue = false;
+        if (TryGet(KnownField.Expect, out var expect))
+        {
+            if (!Ascii.EqualsIgnoreCase(Value(expect), "100-continue"u8)) return HttpRefusal.UnknownExpectation;
+            ExpectsContinue = MinorVersion >= 1 && Framing != BodyFraming.None;
+        }
+
+        IsUpgrade = MinorVersion >= 1 && SaysUpgrade && TryGet(KnownField.Upgrade, out var upgrade) && !NamesHttp2(Value(upgrade));
+        KeepAlive = !SaysClose && (MinorVersion >= 1 || SaysKeepAlive);
+        return HttpRefusal.None;
+    }
+
+    // Cleartext HTTP/2 would make the connection opaque to the agent; the offer is dropped, not refused (RFC 9113 3.1).
+    private static bool NamesHttp2(ReadOnlySpan<byte> protocols)
+    {
+        while (TryNextElement(ref protocols, out var protocol))
+        {
+            if (Ascii.EqualsIgnoreCase(protocol, "h2c"u8) || Ascii.EqualsIgnoreCase(protocol, "h2"u8)) return true;
+            if (protocol.Length >= 5 && Ascii.EqualsIgnoreCase(protocol[..5], "http/"u8)) return true;
+        }
+
+        return false;
+    }
+}
