@@ -75,13 +75,13 @@ public abstract class MessageHead
     private protected bool SaysUpgrade { get; private set; }
 
     /// <summary>The name in <paramref name="line"/>.</summary>
-    public ReadOnlySpan<byte> Name(in FieldLine line) => _buffer.AsSpan(line.NameStart, line.NameLength);
+    public ReadOnlySpan<byte> Name(scoped in FieldLine line) => _buffer.AsSpan(line.NameStart, line.NameLength);
 
     /// <summary>The value in <paramref name="line"/>.</summary>
-    public ReadOnlySpan<byte> Value(in FieldLine line) => _buffer.AsSpan(line.ValueStart, line.ValueLength);
+    public ReadOnlySpan<byte> Value(scoped in FieldLine line) => _buffer.AsSpan(line.ValueStart, line.ValueLength);
 
     /// <summary>The value in <paramref name="line"/>, kept as long as the head is.</summary>
-    public ReadOnlyMemory<byte> ValueMemory(in FieldLine line) => _buffer.AsMemory(line.ValueStart, line.ValueLength);
+    public ReadOnlyMemory<byte> ValueMemory(scoped in FieldLine line) => _buffer.AsMemory(line.ValueStart, line.ValueLength);
 
     /// <summary>Whether a field is present at all: a bit test.</summary>
     public bool Has(KnownField field) => (_present & field.Bit()) != 0;
