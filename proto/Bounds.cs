@@ -71,4 +71,76 @@ public static class Bounds
 
     /// <summary>Most groups of one user.</summary>
     public const int UserGroupCountMax = 128;
+
+    /// <summary>Buffer in which a connection waits for a head.</summary>
+    public const int SmallBufferSize = 4 * 1024;
+
+    /// <summary>Buffer of a connection whose reads fill it.</summary>
+    public const int LargeBufferSize = 64 * 1024;
+
+    /// <summary>Most small buffers kept for use again.</summary>
+    public const int SmallBufferCountMax = 2048;
+
+    /// <summary>Most large buffers kept for use again.</summary>
+    public const int LargeBufferCountMax = 64;
+
+    /// <summary>Channels of which each may hold a small buffer while it waits; those past them hold none.</summary>
+    public const int BufferedIdleChannelsMax = 1536;
+
+    /// <summary>Largest head and piece of a body that are joined into one send by copying.</summary>
+    public const int JoinedSendSizeMax = 16 * 1024;
+
+    /// <summary>Most connections at one listener.</summary>
+    public const int ListenerConnectionsMax = 16_384;
+
+    /// <summary>Most requests under way at one listener; past it 503.</summary>
+    public const int ListenerRequestsMax = 8_192;
+
+    /// <summary>Pending connections that the kernel keeps for a listener.</summary>
+    public const int ListenBacklog = 1024;
+
+    /// <summary>How long a connection may wait for the first byte of its next request.</summary>
+    public const int IdleTimeMaxMs = 120_000;
+
+    /// <summary>How long a head may take from its first byte to its last.</summary>
+    public const int HeadTimeMaxMs = 15_000;
+
+    /// <summary>How long a client may keep the agent waiting for the next piece of a body.</summary>
+    public const int BodyStallTimeMaxMs = 60_000;
+
+    /// <summary>How long a client may keep the agent waiting to take the next piece of an answer.</summary>
+    public const int WriteStallTimeMaxMs = 60_000;
+
+    /// <summary>How long a service may take from the request's last byte to the head of its answer.</summary>
+    public const int AnswerTimeMaxMs = 600_000;
+
+    /// <summary>How long a tunnel (after an upgrade) may carry nothing.</summary>
+    public const int TunnelIdleTimeMaxMs = 4 * 3_600_000;
+
+    /// <summary>How long what a client still sends is read and dropped after it was answered.</summary>
+    public const int LingerTimeMaxMs = 30_000;
+
+    /// <summary>How long what a client still sends is awaited after a refusal.</summary>
+    public const int LingerStallTimeMaxMs = 2_000;
+
+    /// <summary>How long a connection to a service instance may take to be made, TLS included.</summary>
+    public const int ConnectTimeMaxMs = 5_000;
+
+    /// <summary>How long a TLS handshake of a client may take.</summary>
+    public const int HandshakeTimeMaxMs = 10_000;
+
+    /// <summary>Connections to one service instance kept for use again.</summary>
+    public const int PoolIdleCountMax = 256;
+
+    /// <summary>How long a connection to a service instance is kept unused; below what common servers keep theirs.</summary>
+    public const int PoolIdleTimeMaxMs = 30_000;
+
+    /// <summary>How often deadlines are looked at: none is missed by more.</summary>
+    public const int DeadlineSweepMs = 250;
+
+    /// <summary>How long requests under way may go on after SIGTERM.</summary>
+    public const int DrainTimeMaxMs = 25_000;
+
+    /// <summary>Largest body of an answer that the agent keeps for itself (token reviews, versions).</summary>
+    public const int OwnCallAnswerSizeMax = 1024 * 1024;
 }

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Net;
+using Cheops.Agent.Mesh;
 
 namespace Cheops.Agent.Transport;
 
@@ -27,6 +28,9 @@ public abstract class Channel : IDuplexPipe, IAsyncDisposable
 
     /// <summary>The address the peer reached; null where there is none.</summary>
     public virtual EndPoint? LocalEndPoint => null;
+
+    /// <summary>The user that the peer's verified TLS certificate names; null without one.</summary>
+    public virtual UserIdentity? PeerUser => null;
 
     /// <summary>Ends our direction in an orderly way after what was flushed; the other direction goes on.</summary>
     /// <exception cref="IOException">The channel was reset.</exception>

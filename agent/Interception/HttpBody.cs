@@ -1,0 +1,123 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using Cheops.Proto.Http;
+
+namespace Cheops.Agent.Interception;
+
+/// <summary>The body of the message that a channel is at. Used again for message after message.</summary>
+internal sealed class HttpBody(InputWatch input) : BodySource
+{
+    private BodyFraming _framing;
+    private long _left;
+    private bool _complete;
+    private bool _touched;
+    private ChunkedDecoder _chunks;
+
+    // What the last piece was cut from: consumed when the next is asked for.
+    private bool _holds;
+    private SequencePosition _heldEnd;
+
+    public override BodyFraming Framing => _framing;
+
+    public override bool IsComplete => _complete;
+
+    public override bool IsTouched => _touched;
+
+    public override ReadOnlySpan<byte> Trailers => _chunks.Trailers;
+
+    /// <summary>Bytes of data given so far, of all bodies of this connection.</summary>
+    public long TotalRead { get; private set; }
+
+    /// <summary>Begins the body of the next message.</summary>
+    public void Begin(BodyFraming framing, long length)
+    {
+        _framing = framing;
+        _left = length;
+        _touched = false;
+        _complete = framing == BodyFraming.None || (framing == BodyFraming.Length && length == 0);
+    }
+
+    public override ValueTask<ReadOnlyMemory<byte>> ReadAsync()
+    {
+        Release();
+        return _complete ? new(ReadOnlyMemory<byte>.Empty) : PullAsync();
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadOnlyMemory<byte>> PullAsync()
+    {
+        _touched = true;
+        while (true)
+        {
+            var read = await input.ReadAsync();
+            if (TryTake(read.Buffer, read.IsCompleted, out var piece)) return piece;
+        }
+    }
+
+    private bool TryTake(in ReadOnlySequence<byte> buffer, bool ended, out ReadOnlyMemory<byte> piece)
+    {
+        piece = default;
+        if (buffer.IsEmpty)
+        {
+            if (!ended) throw new InvalidOperationException("a read that has not ended gives at least one byte");
+            if (_framing != BodyFraming.UntilClose) throw new EndOfStreamException("the connection ended before the message did");
+            _complete = true;
+            return true;
+        }
+
+        var first = buffer.First;
+        if (_framing == BodyFraming.Chunked) return TryTakeChunk(buffer, first, out piece);
+        if (_framing == BodyFraming.Length)
+        {
+            if (first.Length > _left) first = first[..(int)_left];
+            _left -= first.Length;
+            _complete = _left == 0;
+        }
+
+        Hold(buffer, first.Length);
+        piece = first;
+        TotalRead += piece.Length;
+        return true;
+    }
+
+    private bool TryTakeChunk(in ReadOnlySequence<byte> buffer, ReadOnlyMemory<byte> first, out ReadOnlyMemory<byte> piece)
+    {
+        piece = default;
+        var step = _chunks.Step(first.Span, out var consumed, out var start, out var length, out var refusal);
+        switch (step)
+        {
+            case ChunkedStep.Refused:
+                throw new HttpRefusalException(refusal);
+            case ChunkedStep.Data:
+                Hold(buffer, consumed);
+                piece = first.Slice(start, length);
+                TotalRead += length;
+                return true;
+            default:
+                _complete = step == ChunkedStep.Done;
+                input.AdvanceTo(buffer.GetPosition(consumed));
+                return _complete;
+        }
+    }
+
+    private void Hold(in ReadOnlySequence<byte> buffer, int count)
+    {
+        _holds = true;
+        _heldEnd = buffer.GetPosition(count);
+    }
+
+    /// <summary>Lets go of the last piece.</summary>
+    public void Release()
+    {
+        if (!_holds) return;
+        _holds = false;
+        input.AdvanceTo(_heldEnd);
+    }
+
+    /// <summary>Gives back what the body leaves behind.</summary>
+    public void End()
+    {
+        Release();
+        _chunks.Reset();
+    }
+}

@@ -1,0 +1,149 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using Cheops.Proto;
+
+namespace Cheops.Agent.Transport;
+
+/// <summary>
+/// A <see cref="PipeReader"/> that reads from its transport only when asked, into one contiguous buffer: no loop fills a
+/// pipe behind it, so nothing is handed from thread to thread, and a head is nearly always one span.
+/// </summary>
+/// <remarks>
+/// The buffer starts small, grows fourfold to <see cref="Bounds.LargeBufferSize"/> while reads fill it, and is small
+/// again when a connection falls idle.
+/// </remarks>
+internal sealed class PullReader(ByteTransport transport) : PipeReader
+{
+    private byte[] _buffer = [];
+    private int _start;
+    private int _end;
+    private int _examined;
+    private bool _completed;
+    private bool _wantsLarge;
+    private BufferUse _use;
+
+    // Past this many channels, one that waits for its next message holds no buffer at all.
+    private static int _open;
+
+    private bool Lean { get; } = Interlocked.Increment(ref _open) > Bounds.BufferedIdleChannelsMax;
+
+    public override bool TryRead(out ReadResult result)
+    {
+        if (_end > _examined || _completed)
+        {
+            result = Result();
+            return true;
+        }
+
+        result = default;
+        return false;
+    }
+
+    public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
+        _end > _examined || _completed ? new(Result()) : FillAsync();
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> FillAsync()
+    {
+        if (!_use.TryBegin()) throw new IOException("the channel was closed");
+        try
+        {
+            return await ReceiveAsync();
+        }
+        finally
+        {
+            if (_use.End()) ReturnBuffer();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ReadResult> ReceiveAsync()
+    {
+        if (_start == _end && Lean)
+        {
+            ReturnBuffer();
+            await transport.ReceiveAsync(Memory<byte>.Empty);
+        }
+
+        MakeRoom();
+        var room = _buffer.AsMemory(_end);
+        var received = await transport.ReceiveAsync(room);
+        _wantsLarge = received == room.Length;
+        if (received == 0) _completed = true;
+        else _end += received;
+        return Result();
+    }
+
+    private ReadResult Result() => new(new ReadOnlySequence<byte>(_buffer, _start, _end - _start), isCanceled: false, _completed);
+
+    private void MakeRoom()
+    {
+        if (_start == _end)
+        {
+            _start = _end = _examined = 0;
+            var size = _wantsLarge ? Bounds.LargeBufferSize : Bounds.SmallBufferSize;
+            if (_buffer.Length != size)
+            {
+                ReturnBuffer();
+                _buffer = BufferPool.Rent(size);
+            }
+
+            return;
+        }
+
+        if (_end < _buffer.Length) return;
+        var held = _end - _start;
+        var target = held > _buffer.Length / 2 || _wantsLarge && _buffer.Length < Bounds.LargeBufferSize
+            ? BufferPool.Rent(Math.Max(Bounds.LargeBufferSize, held * 2))
+            : _buffer;
+        Buffer.BlockCopy(_buffer, _start, target, 0, held);
+        if (target != _buffer)
+        {
+            BufferPool.Return(_buffer);
+            _buffer = target;
+        }
+
+        _examined -= _start;
+        _start = 0;
+        _end = held;
+    }
+
+    public override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        // An array's position is its index; the highest bit only tells an end from a start.
+        const int IndexMask = int.MaxValue;
+        Advance(consumed.GetInteger() & IndexMask, examined.GetInteger() & IndexMask);
+    }
+
+    private void Advance(int consumed, int examined)
+    {
+        if (consumed < _start || examined < consumed || examined > _end) throw new ArgumentOutOfRangeException(nameof(consumed));
+        _start = consumed;
+        _examined = examined;
+    }
+
+    /// <summary>Consumes bytes of what the last read gave, without a position.</summary>
+    public void Consume(int count) => Advance(_start + count, _start + count);
+
+    public override void CancelPendingRead() => throw new NotSupportedException("abort the channel instead");
+
+    public override void Complete(Exception? exception = null) => Release();
+
+    /// <summary>Gives the buffer back, as soon as no receive fills it. The reader must not be used any more.</summary>
+    public void Release()
+    {
+        if (!_use.TryRelease(out var idle)) return;
+        Interlocked.Decrement(ref _open);
+        if (idle) ReturnBuffer();
+    }
+
+    private void ReturnBuffer()
+    {
+        BufferPool.Return(_buffer);
+        _buffer = [];
+        _start = _end = _examined = 0;
+    }
+}
