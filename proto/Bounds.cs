@@ -143,4 +143,10 @@ public static class Bounds
 
     /// <summary>Largest body of an answer that the agent keeps for itself (token reviews, versions).</summary>
     public const int OwnCallAnswerSizeMax = 1024 * 1024;
+
+    /// <summary>Most bytes that are read and dropped after a connection's last answer.</summary>
+    public const long LingerSizeMax = 64L * 1024 * 1024;
+
+    /// <summary>How long a listener waits before it tries again when the system has no connection to give.</summary>
+    public const int AcceptPauseMs = 100;
 }

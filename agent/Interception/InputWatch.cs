@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
@@ -45,6 +46,7 @@ internal sealed class InputWatch : IValueTaskSource<ReadResult>
     public bool IsReady => _state == State.Ready;
 
     /// <summary>Posts a read, unless one is posted.</summary>
+    [SuppressMessage("Reliability", "CA2012", Justification = "The awaiter is kept until its one completion, and its result taken once.")]
     public void Post()
     {
         if (_state != State.Idle) return;

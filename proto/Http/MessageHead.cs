@@ -143,6 +143,11 @@ public abstract class MessageHead
         _fields = [];
         Length = 0;
         FieldCount = 0;
+        MinorVersion = 0;
+        _present = 0;
+        Framing = BodyFraming.None;
+        ContentLength = 0;
+        KeepAlive = NamesHopFields = SaysClose = SaysKeepAlive = SaysUpgrade = false;
     }
 
     /// <summary>Takes the next element of a comma-separated list; empty elements are passed over (RFC 9110 5.6.1).</summary>

@@ -69,6 +69,15 @@ public sealed class RequestHead : MessageHead
     /// <summary>Whether repeating the request has no further effect (RFC 9110 9.2.2).</summary>
     public bool IsIdempotent => Method is HttpMethod.Get or HttpMethod.Head or HttpMethod.Put or HttpMethod.Delete or HttpMethod.Options or HttpMethod.Trace;
 
+    /// <inheritdoc/>
+    public override void Reset()
+    {
+        base.Reset();
+        Method = HttpMethod.Other;
+        _methodLength = _targetStart = _targetLength = _authorityStart = _authorityLength = 0;
+        ExpectsContinue = IsUpgrade = false;
+    }
+
     private protected override HttpRefusal ParseStartLine(ReadOnlySpan<byte> line)
     {
         var space = line.IndexOf((byte)' ');

@@ -1,0 +1,340 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Cheops.Agent.Transport;
+using Cheops.Proto;
+using Cheops.Proto.Http;
+using Cheops.Proto.Problems;
+
+namespace Cheops.Agent.Interception;
+
+/// <summary>
+/// One request and its answer, on the connection that the client has with the agent. Used again for request after
+/// request of its connection; nothing of it may be kept when the handler returns.
+/// </summary>
+public sealed class Exchange
+{
+    internal enum Phase
+    {
+        Idle,
+        Head,
+        Body,
+        Answer,
+        Relay,
+        Write,
+        Linger,
+        Tunnel,
+    }
+
+    private readonly Channel _channel;
+    private readonly Deadline _deadline;
+    private readonly InterceptionCounters _counters;
+    private readonly FieldLines _own = new();
+    private readonly byte[] _siteLine;
+    private UpstreamConnection? _upstream;
+    private byte[] _rootedTarget = [];
+    private int _targetStart;
+    private Phase _phase;
+    private bool _closeAfter;
+
+    internal Exchange(Channel channel, RequestOrigin origin, Deadlines deadlines, InterceptionCounters counters, byte[] siteLine)
+    {
+        _channel = channel;
+        _counters = counters;
+        _siteLine = siteLine;
+        _deadline = deadlines.Register(OnDeadline);
+        Origin = origin;
+        Input = new InputWatch(channel.Input) { Early = OnEarlyInput };
+        RequestBody = new HttpBody(Input);
+    }
+
+    /// <summary>The request.</summary>
+    public RequestHead Request { get; } = new();
+
+    /// <summary>Where it came in.</summary>
+    public RequestOrigin Origin { get; }
+
+    /// <summary>The request's body, as it comes from the client.</summary>
+    public BodySource Body => RequestBody;
+
+    /// <summary>What the request's head becomes on its way to the service.</summary>
+    public HeadEdits RequestEdits { get; } = new();
+
+    /// <summary>What the answer's head becomes on its way to the client.</summary>
+    public HeadEdits ResponseEdits { get; } = new();
+
+    /// <summary>The target that the service gets: the request's, without a scope's prefix.</summary>
+    public ReadOnlySpan<byte> Target => _rootedTarget.Length > 0 ? _rootedTarget : Request.Target[_targetStart..];
+
+    /// <summary>Whether anything of an answer was sent or gathered.</summary>
+    public bool AnswerStarted { get; private set; }
+
+    /// <summary>The status code that was answered, or will be; 0 for none yet.</summary>
+    public int Status { get; private set; }
+
+    /// <summary>Whether the client went away; nothing needs to be answered any more.</summary>
+    public bool ClientGone { get; private set; }
+
+    /// <summary>Whether the service let pass the time it had to answer.</summary>
+    internal bool AnswerLate { get; private set; }
+
+    /// <summary>What Cheops itself answered, for the log; null when the application answered.</summary>
+    public Problem? Failure { get; private set; }
+
+    internal InputWatch Input { get; }
+
+    internal HttpBody RequestBody { get; }
+
+    internal PipeWriter Output => _channel.Output;
+
+    internal bool CloseAfter => _closeAfter;
+
+    internal InterceptionCounters Counters => _counters;
+
+    internal Func<bool> IsDraining { get; init; } = static () => false;
+
+    internal Task? Pump { get; set; }
+
+    /// <summary>Why the request's body was refused while it was read.</summary>
+    internal HttpRefusal BodyRefusal { get; set; }
+
+    /// <summary>Called when the client goes away while the request is carried out, beyond aborting the service.</summary>
+    public Action? OnClientGone { get; set; }
+
+    internal void Begin()
+    {
+        RequestEdits.Clear();
+        ResponseEdits.Clear();
+        _rootedTarget = [];
+        _targetStart = 0;
+        AnswerStarted = AnswerLate = AnswerFromPeer = false;
+        Status = 0;
+        Failure = null;
+        BodyRefusal = HttpRefusal.None;
+        Pump = null;
+        OnClientGone = null;
+        _closeAfter = !Request.KeepAlive;
+        RequestBody.Begin(Request.Framing, Request.ContentLength);
+    }
+
+    /// <summary>Begins an exchange whose request was refused: the answer closes the connection.</summary>
+    internal void BeginRefused()
+    {
+        Request.Reset();
+        Begin();
+        _closeAfter = true;
+    }
+
+    internal bool IsIdle => _phase == Phase.Idle;
+
+    internal void EndIdle() => _ = CloseGentlyAsync(0);
+
+    internal void End()
+    {
+        _deadline.Dispose();
+        Request.Reset();
+        RequestBody.End();
+    }
+
+    /// <summary>Takes a prefix off the target.</summary>
+    /// <param name="restStart">Where the rest begins; when there is no <c>/</c> there, one is put before it.</param>
+    public void TrimTarget(int restStart)
+    {
+        _targetStart = restStart;
+        var rest = Request.Target[restStart..];
+        if (rest.IsEmpty || rest[0] != '/') _rootedTarget = [(byte)'/', .. rest];
+    }
+
+    // ---- deadlines and the client's presence ------------------------------------------------------------------
+
+    internal void Arm(Phase phase, int ms)
+    {
+        _phase = phase;
+        _deadline.Arm(ms);
+    }
+
+    internal void Disarm() => _deadline.Disarm();
+
+    private void OnDeadline()
+    {
+        switch (_phase)
+        {
+            case Phase.Idle:
+                _ = CloseGentlyAsync(0);
+                break;
+            case Phase.Head:
+                _ = CloseGentlyAsync(408);
+                break;
+            case Phase.Answer:
+                AnswerLate = true;
+                _upstream?.Abort();
+                break;
+            default:
+                _counters.ClientStalled();
+                AbortClient();
+                break;
+        }
+    }
+
+    // Says why, ends our direction, and gives the client a moment to read it before the connection is reset.
+    private async Task CloseGentlyAsync(int status)
+    {
+        try
+        {
+            if (status != 0) WriteProblem(Problems.HeadTimeout());
+            Arm(Phase.Linger, Bounds.LingerStallTimeMaxMs);
+            await _channel.CompleteOutputAsync();
+        }
+        catch (IOException)
+        {
+            _channel.Abort();
+        }
+    }
+
+    /// <summary>From now on, a client that goes away aborts what <paramref name="upstream"/> does.</summary>
+    internal void Attach(UpstreamConnection? upstream)
+    {
+        _upstream = upstream;
+        if (upstream is not null && ClientGone) upstream.Abort();
+    }
+
+    /// <summary>Begins to watch for the client going away, once its whole request is read.</summary>
+    internal void WatchClient()
+    {
+        if (RequestBody.IsComplete && !ClientGone) Input.Post();
+    }
+
+    private void OnEarlyInput()
+    {
+        if (Input.IsGone) NoteClientGone();
+    }
+
+    internal void NoteClientGone()
+    {
+        ClientGone = true;
+        _closeAfter = true;
+        _upstream?.Abort();
+        OnClientGone?.Invoke();
+    }
+
+    /// <summary>Ends our direction towards the client, in an orderly way.</summary>
+    internal ValueTask EndOutputAsync()
+    {
+        _closeAfter = true;
+        return _channel.CompleteOutputAsync();
+    }
+
+    /// <summary>Resets the client's connection: what it has got so far is seen to be incomplete.</summary>
+    public void AbortClient()
+    {
+        _closeAfter = true;
+        _channel.Abort();
+        NoteClientGone();
+    }
+
+    // ---- answering --------------------------------------------------------------------------------------------
+
+    /// <summary>Relays an interim answer (1xx) to a client that understands it.</summary>
+    internal ValueTask<FlushResult> RelayInterimAsync(ResponseHead head)
+    {
+        if (Request.MinorVersion == 0) return default;
+        HeadWriter.WriteResponse(Output, head, ResponseEdits, BodyFraming.None, default);
+        return Output.FlushAsync();
+    }
+
+    /// <summary>Writes the head of the application's answer, without sending it.</summary>
+    /// <returns>How the body is to be delimited towards the client.</returns>
+    internal BodyFraming StartAnswer(ResponseHead head, BodyFraming framing)
+    {
+        AnswerStarted = true;
+        Status = head.Status;
+        if (framing == BodyFraming.UntilClose) framing = BodyFraming.Chunked;
+        if (framing == BodyFraming.Chunked && Request.MinorVersion == 0) framing = BodyFraming.UntilClose;
+        if (framing == BodyFraming.UntilClose || !BodyIsRead || IsDraining()) _closeAfter = true;
+        if (!AnswerFromPeer)
+        {
+            // What the application says in our name would be believed; what another agent says is its own.
+            ResponseEdits.Removed |= KnownField.Cheops.Bit();
+            ResponseEdits.Added.AddEncoded(_siteLine);
+        }
+
+        HeadWriter.WriteResponse(Output, head, ResponseEdits, framing, ConnectionOption(head.Status));
+        return framing;
+    }
+
+    /// <summary>Whether the answer to be relayed comes from another site's agent, which says itself where it was executed.</summary>
+    public bool AnswerFromPeer { get; set; }
+
+    private bool BodyIsRead => RequestBody.IsComplete && Pump is null or { IsCompleted: true };
+
+    private ReadOnlySpan<byte> ConnectionOption(int status) =>
+        status == 101 ? default
+        : _closeAfter ? "close"u8
+        : Request.MinorVersion == 0 ? "keep-alive"u8
+        : default;
+
+    /// <summary>Answers with a failure of Cheops' own, unless an answer has begun: then the connection is reset.</summary>
+    public ValueTask RespondAsync(Problem problem)
+    {
+        Failure = problem;
+        if (ClientGone) return default;
+        if (AnswerStarted)
+        {
+            AbortClient();
+            return default;
+        }
+
+        WriteProblem(problem);
+        return SendAsync();
+    }
+
+    private void WriteProblem(Problem problem)
+    {
+        _own.Clear();
+        _own.Add("Cheops-Error"u8, $"stage={Problem.NameOf(problem.Stage)};retry-safe={(problem.RetrySafe ? "?1" : "?0")}");
+        WriteOwn(problem.Status, Problem.MediaType, problem.ToJson().Span, _own);
+    }
+
+    /// <summary>Answers with something small of Cheops' own.</summary>
+    /// <param name="status">The status code.</param>
+    /// <param name="mediaType">The media type; empty for no body.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="fields">Further fields; may be null.</param>
+    public ValueTask RespondAsync(int status, string mediaType, ReadOnlyMemory<byte> body, FieldLines? fields = null)
+    {
+        WriteOwn(status, mediaType, body.Span, fields);
+        return SendAsync();
+    }
+
+    private void WriteOwn(int status, string mediaType, ReadOnlySpan<byte> body, FieldLines? fields)
+    {
+        AnswerStarted = true;
+        Status = status;
+        if (!BodyIsRead || IsDraining()) _closeAfter = true;
+        var added = ResponseEdits.Added;
+        if (fields is not null) added.AddEncoded(fields.Written);
+        added.AddEncoded(_siteLine);
+        if (mediaType.Length > 0) added.Add("Content-Type"u8, mediaType);
+        if (status is not 204) added.Add("Content-Length"u8, body.Length.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var option = ConnectionOption(status);
+        if (!option.IsEmpty) added.Add("Connection"u8, option);
+        HeadWriter.WriteOwnResponse(Output, status, added);
+        if (Request.Method != Proto.Http.HttpMethod.Head) Output.Write(body);
+    }
+
+    private async ValueTask SendAsync()
+    {
+        try
+        {
+            Arm(Phase.Write, Bounds.WriteStallTimeMaxMs);
+            await Output.FlushAsync();
+        }
+        catch (IOException)
+        {
+            NoteClientGone();
+        }
+        finally
+        {
+            Disarm();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+using System.Runtime.CompilerServices;
+using Cheops.Agent.Transport;
+using Cheops.Proto;
+using Cheops.Proto.Http;
+
+namespace Cheops.Agent.Interception;
+
+/// <summary>What server connections share.</summary>
+/// <param name="Handler">Carries requests out.</param>
+/// <param name="Deadlines">Ends what takes too long.</param>
+/// <param name="Counters">Counts.</param>
+/// <param name="Time">The clock.</param>
+/// <param name="SiteLine">The encoded <c>Cheops-Site</c> field of this site.</param>
+/// <param name="Log">Told of every refused or failed request.</param>
+public sealed record ServerContext(
+    IExchangeHandler Handler,
+    Deadlines Deadlines,
+    InterceptionCounters Counters,
+    TimeProvider Time,
+    byte[] SiteLine,
+    IRequestLog Log)
+{
+    /// <summary>Whether the agent finishes what is under way and takes nothing new.</summary>
+    public Func<bool> IsDraining { get; init; } = static () => false;
+}
+
+/// <summary>Told of every request that Cheops itself refused or failed, once.</summary>
+public interface IRequestLog
+{
+    /// <summary>A request was answered by Cheops, or not at all.</summary>
+    void Failed(Exchange exchange);
+
+    /// <summary>An error that nobody expected.</summary>
+    void Unexpected(Exchange exchange, Exception error);
+}
+
+/// <summary>
+/// The agent's side of one client's connection, or of one stream from another site's agent: reads a request, has it
+/// carried out, and goes on to the next.
+/// </summary>
+public sealed class ServerConnection
+{
+    private readonly Channel _channel;
+    private readonly ServerContext _context;
+    private readonly Exchange _exchange;
+    private HeadParser _parser;
+    private bool _served;
+
+    /// <summary>Takes over <paramref name="channel"/>.</summary>
+    public ServerConnection(Channel channel, RequestOrigin origin, ServerContext context)
+    {
+        _channel = channel;
+        _context = context;
+        _exchange = new Exchange(channel, origin, context.Deadlines, context.Counters, context.SiteLine) { IsDraining = context.IsDraining };
+    }
+
+    /// <summary>Ends the connection when it next waits for a request; at once if it does.</summary>
+    public void Drain()
+    {
+        if (_exchange.IsIdle) _exchange.EndIdle();
+    }
+
+    /// <summary>Resets the connection, whatever it does.</summary>
+    public void Abort() => _exchange.AbortClient();
+
+    /// <summary>Serves until the connection ends; never throws.</summary>
+    public async Task RunAsync()
+    {
+        _context.Counters.ConnectionOpened();
+        try
+        {
+            while (await ReadHeadAsync() && await ServeAsync() && !_context.IsDraining())
+            {
+            }
+
+            await LingerAsync();
+        }
+        catch (IOException)
+        {
+            // The client is gone: there is nobody to tell.
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            _context.Log.Unexpected(_exchange, e);
+        }
+        finally
+        {
+            await _channel.DisposeAsync();
+            _exchange.End();
+            _context.Counters.ConnectionClosed();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ReadHeadAsync()
+    {
+        _exchange.Arm(Exchange.Phase.Idle, Bounds.IdleTimeMaxMs);
+        var first = true;
+        while (true)
+        {
+            var read = await _exchange.Input.ReadAsync();
+            if (read.Buffer.IsEmpty) return false;
+            var status = _parser.Parse(read.Buffer, _exchange.Request, out var consumed, out var refusal);
+            switch (status)
+            {
+                case ParseStatus.Done:
+                    _exchange.Input.AdvanceTo(read.Buffer.GetPosition(consumed));
+                    return true;
+                case ParseStatus.Refused:
+                    _exchange.Input.AdvanceTo(read.Buffer.End);
+                    await RefuseAsync(refusal);
+                    return false;
+            }
+
+            _exchange.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (read.IsCompleted) return false;
+            if (first) _exchange.Arm(Exchange.Phase.Head, Bounds.HeadTimeMaxMs);
+            first = false;
+        }
+    }
+
+    // The head may be half parsed: nothing of it is used for the answer.
+    private async ValueTask RefuseAsync(HttpRefusal refusal)
+    {
+        _served = true;
+        _context.Counters.Refused(refusal);
+        _exchange.BeginRefused();
+        await _exchange.RespondAsync(Problems.Refused(refusal));
+        _context.Log.Failed(_exchange);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ServeAsync()
+    {
+        _served = true;
+        var started = _context.Time.GetTimestamp();
+        var active = _context.Counters.RequestBegun();
+        _exchange.Begin();
+        var read = _exchange.RequestBody.TotalRead;
+        try
+        {
+            if (active > Bounds.ListenerRequestsMax) await _exchange.RespondAsync(Problems.TooBusy(_exchange.Origin.Service));
+            else await _context.Handler.HandleAsync(_exchange);
+            if (!_exchange.AnswerStarted && !_exchange.ClientGone)
+                throw new InvalidOperationException("the handler returned without an answer");
+        }
+        catch (Exception e) when (e is not (IOException or OutOfMemoryException))
+        {
+            _context.Log.Unexpected(_exchange, e);
+            await _exchange.RespondAsync(Problems.Unexpected(_exchange.Origin.Service));
+        }
+        finally
+        {
+            _exchange.Attach(null);
+            _context.Counters.Received(_exchange.RequestBody.TotalRead - read);
+            _context.Counters.RequestEnded(_exchange.ClientGone && !_exchange.AnswerStarted ? 0 : _exchange.Status, _context.Time.GetElapsedTime(started));
+        }
+
+        if (_exchange.Failure is not null) _context.Log.Failed(_exchange);
+        return await FinishAsync();
+    }
+
+    // What of the request's body was not read is read and dropped, or the client might never come to read the answer.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> FinishAsync()
+    {
+        if (_exchange.ClientGone) return false;
+        if (_exchange.Pump is { IsCompleted: false } pump)
+        {
+            _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
+            await pump;
+        }
+        else if (!_exchange.RequestBody.IsComplete)
+        {
+            _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
+            while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();
+        }
+
+        _exchange.RequestBody.End();
+        _exchange.Disarm();
+        return !_exchange.CloseAfter;
+    }
+
+    // Closing while the client still sends would reset the connection, and the answer might be lost with it.
+    private async ValueTask LingerAsync()
+    {
+        if (!_served || _exchange.ClientGone)
+        {
+            if (!_exchange.ClientGone) await _channel.CompleteOutputAsync();
+            return;
+        }
+
+        await _channel.CompleteOutputAsync();
+        _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerStallTimeMaxMs);
+        for (long dropped = 0; dropped < Bounds.LingerSizeMax;)
+        {
+            var read = await _exchange.Input.ReadAsync();
+            dropped += read.Buffer.Length;
+            _exchange.Input.AdvanceTo(read.Buffer.End);
+            if (read.IsCompleted) return;
+        }
+    }
+}

@@ -1,0 +1,327 @@
+using System.Runtime.CompilerServices;
+using Cheops.Agent.Transport;
+using Cheops.Proto;
+using Cheops.Proto.Http;
+
+namespace Cheops.Agent.Interception;
+
+/// <summary>How one exchange with a service (or with another site's agent) failed.</summary>
+public enum CallFailure : byte
+{
+    /// <summary>It did not.</summary>
+    None,
+    /// <summary>The connection ended before any byte of an answer.</summary>
+    ClosedBeforeAnswer,
+    /// <summary>The connection ended within an answer.</summary>
+    AnswerLost,
+    /// <summary>The answer is no acceptable HTTP.</summary>
+    AnswerInvalid,
+    /// <summary>No answer came in time.</summary>
+    AnswerLate,
+    /// <summary>The client went away.</summary>
+    ClientGone,
+    /// <summary>The client's body is no acceptable HTTP.</summary>
+    BodyRefused,
+}
+
+/// <summary>
+/// The agent's side of one connection to a service instance, or of one stream to another site's agent: carries out one
+/// exchange at a time.
+/// </summary>
+/// <remarks>
+/// 1. <see cref="SendAsync"/> writes the head and starts to pump the body. 2. It reads the answer's head meanwhile: a
+/// service may answer before it has read the body. 3. The caller looks at <see cref="Answer"/> and decides:
+/// 4. <see cref="RelayAsync"/> streams the answer to the client, or the connection is dropped and the next place tried.
+/// </remarks>
+public sealed class UpstreamConnection : IAsyncDisposable
+{
+    private readonly Channel _channel;
+    private readonly InputWatch _input;
+    private readonly HttpBody _body;
+    private HeadParser _parser;
+    private bool _answerBegun;
+    private bool _discarding;
+    private volatile bool _sent;
+
+    internal UpstreamConnection(Channel channel)
+    {
+        _channel = channel;
+        _input = new InputWatch(channel.Input);
+        _body = new HttpBody(_input);
+    }
+
+    /// <summary>The head of the answer.</summary>
+    public ResponseHead Answer { get; } = new();
+
+    /// <summary>The answer's body.</summary>
+    public BodySource AnswerBody => _body;
+
+    /// <summary>Whether it carried an exchange before this one.</summary>
+    public bool IsReused { get; internal set; }
+
+    /// <summary>Why the answer, or the client's body, was refused.</summary>
+    public HttpRefusal Refusal { get; private set; }
+
+    /// <summary>What broke, in words for a person.</summary>
+    public string Detail { get; private set; } = "";
+
+    /// <summary>The exception that ended the exchange; a link's tells whether anything can have been executed.</summary>
+    public Exception? Error { get; private set; }
+
+    /// <summary>Whether another exchange may follow on this connection.</summary>
+    internal bool IsReusable => Answer.KeepAlive && _body.IsComplete && _sent;
+
+    internal long IdleSinceMs { get; set; }
+
+    internal Action? OnIdleInput
+    {
+        set => _input.Early = value;
+    }
+
+    internal bool HasInput => _input.IsReady;
+
+    /// <summary>Resets the connection; what is under way fails.</summary>
+    public void Abort() => _channel.Abort();
+
+    internal void WatchIdle()
+    {
+        IsReused = true;
+        _body.End();
+        Answer.Reset();
+        _input.Post();
+    }
+
+    // ---- 1, 2: send, and read the answer's head ---------------------------------------------------------------
+
+    /// <summary>Sends the exchange's request with <paramref name="body"/> and reads the answer up to its head.</summary>
+    public ValueTask<CallFailure> SendAsync(Exchange exchange, BodySource body)
+    {
+        exchange.Attach(this);
+        _answerBegun = false;
+        _discarding = false;
+        _sent = false;
+        Answer.RequestMethod = exchange.Request.Method;
+        HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits);
+        return SendCoreAsync(exchange, body);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<CallFailure> SendCoreAsync(Exchange exchange, BodySource body)
+    {
+        try
+        {
+            if (body.Framing == BodyFraming.None)
+            {
+                await _channel.Output.FlushAsync();
+                _sent = true;
+                exchange.WatchClient();
+                exchange.Arm(Exchange.Phase.Answer, Bounds.AnswerTimeMaxMs);
+            }
+            else
+            {
+                exchange.Pump = PumpAsync(exchange, body);
+            }
+        }
+        catch (IOException e)
+        {
+            // The service may have answered, and closed, before it took the request: what it said is still read.
+            Note(e);
+        }
+
+        return await ReadAnswerAsync(exchange);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<CallFailure> ReadAnswerAsync(Exchange exchange)
+    {
+        try
+        {
+            while (true)
+            {
+                var read = await _input.ReadAsync();
+                if (read.Buffer.IsEmpty) return Ended(exchange);
+                _answerBegun = true;
+                var status = _parser.Parse(read.Buffer, Answer, out var consumed, out var refusal);
+                if (status == ParseStatus.Refused)
+                {
+                    Refusal = refusal;
+                    Detail = refusal.Describe();
+                    return CallFailure.AnswerInvalid;
+                }
+
+                if (status == ParseStatus.NeedMore)
+                {
+                    _input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                    if (read.IsCompleted) return Ended(exchange);
+                    continue;
+                }
+
+                _input.AdvanceTo(read.Buffer.GetPosition(consumed));
+                if (Answer.IsInterim)
+                {
+                    await exchange.RelayInterimAsync(Answer);
+                    continue;
+                }
+
+                _body.Begin(Answer.Framing, Answer.ContentLength);
+                return CallFailure.None;
+            }
+        }
+        catch (IOException e)
+        {
+            Note(e);
+            return Ended(exchange);
+        }
+    }
+
+    private CallFailure Ended(Exchange exchange)
+    {
+        if (Detail.Length == 0) Detail = "the connection was closed";
+        return exchange.BodyRefusal != HttpRefusal.None ? CallFailure.BodyRefused
+            : exchange.ClientGone ? CallFailure.ClientGone
+            : exchange.AnswerLate ? CallFailure.AnswerLate
+            : _answerBegun ? CallFailure.AnswerLost
+            : CallFailure.ClosedBeforeAnswer;
+    }
+
+    private void Note(Exception e)
+    {
+        Error ??= e;
+        if (Detail.Length == 0) Detail = e.Message;
+    }
+
+    // Runs beside the reading of the answer. What it meets shows there: a client's failure aborts this connection.
+    private async Task PumpAsync(Exchange exchange, BodySource body)
+    {
+        while (true)
+        {
+            ReadOnlyMemory<byte> piece;
+            try
+            {
+                if (!_discarding) exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
+                piece = await body.ReadAsync();
+            }
+            catch (HttpRefusalException e)
+            {
+                exchange.BodyRefusal = e.Refusal;
+                _channel.Abort();
+                return;
+            }
+            catch (IOException e)
+            {
+                Note(e);
+                exchange.NoteClientGone();
+                return;
+            }
+
+            if (_discarding)
+            {
+                if (piece.IsEmpty) return;
+                continue;
+            }
+
+            try
+            {
+                if (piece.IsEmpty)
+                {
+                    BodyWriter.WriteEnd(_channel.Output, body.Framing, body.Trailers);
+                    await _channel.Output.FlushAsync();
+                    _sent = true;
+                    exchange.WatchClient();
+                    if (!exchange.AnswerStarted) exchange.Arm(Exchange.Phase.Answer, Bounds.AnswerTimeMaxMs);
+                    return;
+                }
+
+                await BodyWriter.WriteAsync(_channel.Output, body.Framing, piece);
+            }
+            catch (IOException)
+            {
+                // The service reads no further. It may have answered all the same, so the answer decides; what the
+                // client still sends is dropped, or it would never come to read that answer.
+                _discarding = true;
+            }
+        }
+    }
+
+    // ---- 4: relay ---------------------------------------------------------------------------------------------
+
+    /// <summary>Streams the answer to the client, each piece as soon as it is there.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<CallFailure> RelayAsync(Exchange exchange)
+    {
+        if (Answer.Status == 101) return await SwitchAsync(exchange);
+        var framing = exchange.StartAnswer(Answer, _body.Framing);
+        var output = exchange.Output;
+        var fromService = true;
+        try
+        {
+            while (true)
+            {
+                fromService = true;
+                var reading = _body.ReadAsync();
+                if (!reading.IsCompleted)
+                {
+                    // Nothing more is there yet: the client gets what was gathered, and its going away is noticed.
+                    fromService = false;
+                    await output.FlushAsync();
+                    fromService = true;
+                    exchange.WatchClient();
+                    exchange.Disarm();
+                }
+
+                var piece = await reading;
+                if (piece.IsEmpty) break;
+                fromService = false;
+                exchange.Arm(Exchange.Phase.Write, Bounds.WriteStallTimeMaxMs);
+                await BodyWriter.WriteAsync(output, framing, piece);
+            }
+
+            fromService = false;
+            BodyWriter.WriteEnd(output, framing, _body.Trailers);
+            await output.FlushAsync();
+            exchange.Disarm();
+            _discarding = true;
+            return CallFailure.None;
+        }
+        catch (IOException e)
+        {
+            Note(e);
+            if (e is HttpRefusalException refused) Refusal = refused.Refusal;
+            if (!fromService) exchange.NoteClientGone();
+            return exchange.ClientGone ? CallFailure.ClientGone : CallFailure.AnswerLost;
+        }
+    }
+
+    private async ValueTask<CallFailure> SwitchAsync(Exchange exchange)
+    {
+        if (!exchange.Request.IsUpgrade || !Answer.IsSwitching)
+        {
+            Detail = "the service switched protocols without being asked";
+            return CallFailure.AnswerInvalid;
+        }
+
+        exchange.StartAnswer(Answer, BodyFraming.None);
+        return await Tunnel.RunAsync(exchange, _channel, _input);
+    }
+
+    /// <summary>Lets go of the exchange, so that the client's fate is no longer this connection's.</summary>
+    internal void Detach(Exchange exchange)
+    {
+        exchange.Disarm();
+        exchange.Attach(null);
+        _discarding = true;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => new(CloseAsync());
+
+    /// <summary>Resets and releases the connection.</summary>
+    internal async Task CloseAsync()
+    {
+        _input.Early = null;
+        _channel.Abort();
+        await _channel.DisposeAsync();
+        Answer.Reset();
+        _body.End();
+    }
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Cheops.Agent.Transport;
+
+/// <summary>Dials TCP.</summary>
+internal static class TcpDialer
+{
+    /// <summary>Connects to the first address of <paramref name="host"/> that answers.</summary>
+    /// <exception cref="IOException">None did.</exception>
+    /// <exception cref="OperationCanceledException">The time was up.</exception>
+    public static async ValueTask<SocketTransport> ConnectAsync(string host, int port, CancellationToken cancellation)
+    {
+        // The framework tries every address of a name in turn, each given what is left of the time.
+        var socket = IPAddress.TryParse(host, out var address)
+            ? new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
+            : new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            if (address is not null) await socket.ConnectAsync(new IPEndPoint(address, port), cancellation);
+            else await socket.ConnectAsync(host, port, cancellation);
+            return new SocketTransport(socket);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException($"{host}:{port} was not reached: {Describe(e.SocketErrorCode)}", e);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static string Describe(SocketError error) => error switch
+    {
+        SocketError.ConnectionRefused => "the connection was refused (nothing listens there)",
+        SocketError.HostNotFound or SocketError.NoData => "the name is not known",
+        SocketError.HostUnreachable or SocketError.NetworkUnreachable => "there is no route to it",
+        SocketError.TimedOut => "it did not answer",
+        _ => error.ToString(),
+    };
+}
+
+/// <summary>Accepts TCP connections.</summary>
+internal sealed class TcpAcceptor : IDisposable
+{
+    private readonly Socket _socket;
+
+    private TcpAcceptor(Socket socket) => _socket = socket;
+
+    /// <summary>The address that is listened on, with the port that was given or chosen.</summary>
+    public IPEndPoint Address => (IPEndPoint)_socket.LocalEndPoint!;
+
+    /// <summary>Binds and listens.</summary>
+    /// <exception cref="IOException">The address cannot be bound.</exception>
+    public static TcpAcceptor Listen(IPEndPoint address)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            // A restart must not wait for the connections of the process before.
+            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            socket.Bind(address);
+            socket.Listen(Proto.Bounds.ListenBacklog);
+            return new TcpAcceptor(socket);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            throw new IOException($"{address} cannot be listened on: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Takes the next connection; null when the acceptor was disposed of.</summary>
+    /// <exception cref="IOException">A connection could not be taken; a later call may succeed.</exception>
+    public async ValueTask<SocketTransport?> AcceptAsync()
+    {
+        while (true)
+        {
+            Socket socket;
+            try
+            {
+                socket = await _socket.AcceptAsync();
+            }
+            catch (Exception e) when (e is ObjectDisposedException || e is SocketException { SocketErrorCode: SocketError.OperationAborted })
+            {
+                return null;
+            }
+            catch (SocketException e)
+            {
+                throw new IOException($"a connection could not be accepted: {e.SocketErrorCode}", e);
+            }
+
+            try
+            {
+                return new SocketTransport(socket);
+            }
+            catch (SocketException)
+            {
+                // Gone before it was taken.
+                socket.Dispose();
+            }
+        }
+    }
+
+    public void Dispose() => _socket.Dispose();
+}
