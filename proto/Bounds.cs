@@ -149,4 +149,63 @@ public static class Bounds
 
     /// <summary>How long a listener waits before it tries again when the system has no connection to give.</summary>
     public const int AcceptPauseMs = 100;
+
+    // ---- links between sites ----
+
+    /// <summary>How often each link carries a heartbeat in each direction.</summary>
+    public const int HeartbeatMs = 1_000;
+
+    /// <summary>Heartbeats that may be missing, in either direction, before a site is down.</summary>
+    public const int HeartbeatsMissedMax = 3;
+
+    /// <summary>Largest payload of one frame: with its header below the <c>max_payload</c> of nats-server.</summary>
+    public const int FramePayloadSizeMax = 128 * 1024;
+
+    /// <summary>Largest piece of a stream in one frame.</summary>
+    public const int StreamChunkSizeMax = 64 * 1024;
+
+    /// <summary>Bytes of each direction of a stream that go over the control link: heads and small answers never wait behind bulk.</summary>
+    public const int StreamControlSizeMax = 64 * 1024;
+
+    /// <summary>Window of a stream before its reader has taken anything.</summary>
+    public const int StreamWindowStartSize = 64 * 1024;
+
+    /// <summary>Largest window of one stream.</summary>
+    public const int StreamWindowSizeMax = 4 * 1024 * 1024;
+
+    /// <summary>What the windows of all streams of a site may add up to, beyond what each starts with.</summary>
+    public const long StreamWindowBudget = 24L * 1024 * 1024;
+
+    /// <summary>Most streams open on one link.</summary>
+    public const int LinkStreamsMax = 4096;
+
+    /// <summary>Bytes in flight on a bulk link before its speed is known: four chunks.</summary>
+    public const int BulkWindowStartSize = 4 * StreamChunkSizeMax;
+
+    /// <summary>Fewest bytes in flight on a bulk link.</summary>
+    public const int BulkWindowSizeMin = 2 * StreamChunkSizeMax;
+
+    /// <summary>Most bytes in flight on a bulk link.</summary>
+    public const int BulkWindowSizeMax = 8 * 1024 * 1024;
+
+    /// <summary>How long an opening is worth carrying out.</summary>
+    public const int OpenTimeMaxMs = 5_000;
+
+    /// <summary>Longest detail in a reset.</summary>
+    public const int ResetDetailSizeMax = 512;
+
+    /// <summary>Most services that a heartbeat names.</summary>
+    public const int HeartbeatServicesMax = 256;
+
+    /// <summary>Pause before nats-server is started again, at first.</summary>
+    public const int NatsRestartPauseMinMs = 200;
+
+    /// <summary>Longest pause before nats-server is started again.</summary>
+    public const int NatsRestartPauseMaxMs = 10_000;
+
+    /// <summary>How long the local nats-server may keep a message from being taken.</summary>
+    public const int LinkSendTimeMaxMs = 5_000;
+
+    /// <summary>Messages that may wait between the local nats-server's connection and the link; past it the connection waits.</summary>
+    public const int LinkReceiveQueueMax = 4096;
 }

@@ -25,9 +25,6 @@ public sealed record StreamOpening
     /// <summary>The service at the other site that the request is for.</summary>
     public required string Service { get; init; }
 
-    /// <summary>The instant past which the opening is worthless and is dropped on arrival.</summary>
-    public required DateTimeOffset Deadline { get; init; }
-
     /// <summary>The workflow the request belongs to; null when it has no scope.</summary>
     public WorkflowOrigin? Workflow { get; init; }
 

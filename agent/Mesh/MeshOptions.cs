@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using System.Net;
+
+namespace Cheops.Agent.Mesh;
+
+/// <summary>Another site, and where its mesh listens; null when it dials this one.</summary>
+/// <param name="Site">The site's name.</param>
+/// <param name="Host">Host of its mesh address; null for a site that dials this one.</param>
+/// <param name="Port">Port of its mesh address.</param>
+public sealed record MeshPeer(string Site, string? Host, int Port)
+{
+    /// <summary>Whether this site can dial it.</summary>
+    public bool IsDialable => Host is not null;
+}
+
+/// <summary>A site's mesh identity: paths of PEM files.</summary>
+/// <param name="Certificate">The certificate; its DNS name is <c>&lt;site&gt;.cheops.internal</c>, in lower case.</param>
+/// <param name="Key">Its key.</param>
+/// <param name="Ca">Who signs the sites' certificates.</param>
+public sealed record MeshTls(string Certificate, string Key, string Ca);
+
+/// <summary>What the mesh is told to be.</summary>
+public sealed record MeshOptions
+{
+    /// <summary>This site.</summary>
+    public required string Site { get; init; }
+
+    /// <summary>The other sites.</summary>
+    public required ImmutableArray<MeshPeer> Peers { get; init; }
+
+    /// <summary>Where other sites' links arrive; null at a site that only dials.</summary>
+    public IPEndPoint? Listen { get; init; }
+
+    /// <summary>The mesh identity; null for a laboratory on loopback.</summary>
+    public MeshTls? Tls { get; init; }
+
+    /// <summary>The program to start.</summary>
+    public string NatsServer { get; init; } = "nats-server";
+
+    /// <summary>The server that the operator runs; null to start one.</summary>
+    public Uri? NatsUrl { get; init; }
+
+    /// <summary>Folder for the server's configuration.</summary>
+    public required string Directory { get; init; }
+
+    /// <summary>The services offered here, each with its version.</summary>
+    public ImmutableDictionary<string, string> Services { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>The agent's version.</summary>
+    public string AgentVersion { get; init; } = "";
+
+    /// <summary>The name of this site's durable data.</summary>
+    public string Incarnation { get; init; } = "";
+}

@@ -1,0 +1,133 @@
+using System.Text;
+
+namespace Cheops.Agent.Mesh.Nats;
+
+/// <summary>Names of what a pair of sites has of its own in NATS, the same on both servers.</summary>
+internal static class NatsNames
+{
+    public static string Account(string peer, bool bulk) => (bulk ? "BULK_" : "LINK_") + peer;
+
+    /// <summary>The subject on which a site's agent receives, in the accounts of the pair.</summary>
+    public static string Inbox(string site) => "to." + site;
+
+    /// <summary>The DNS name in the certificate with which a site's link shows itself.</summary>
+    public static string CertificateName(string site, bool bulk) => $"{site.ToLowerInvariant()}{(bulk ? "-bulk" : "")}.cheops.internal";
+
+    /// <summary>The certificate or key of the bulk link: the control link's path with <c>-bulk</c> before its ending.</summary>
+    public static string BulkPath(string path) =>
+        Path.Combine(Path.GetDirectoryName(path) ?? "", Path.GetFileNameWithoutExtension(path) + "-bulk" + Path.GetExtension(path));
+}
+
+/// <summary>How the agent signs in at its own nats-server.</summary>
+/// <param name="Port">The server's client port on loopback.</param>
+/// <param name="Password">Random, per start.</param>
+internal sealed record NatsAccess(int Port, string Password)
+{
+    public static string User(string peer, bool bulk) => (bulk ? "bulk_" : "link_") + peer;
+}
+
+/// <summary>
+/// Generates nats-server's configuration: an account of its own for each peer and lane, bound to that pair's leaf link,
+/// so that the connection a message arrives on proves who sent it. Why it is so, MESH.md tells in the design's words:
+/// a full mesh in one account is refused as a loop, and publish permissions do not isolate.
+/// </summary>
+internal static class NatsConfiguration
+{
+    // In a laboratory on loopback nothing is secret: the name alone says which pair a leaf link belongs to.
+    private const string LaboratoryPassword = "loopback";
+
+    /// <summary>Whether this site dials <paramref name="peer"/>. Exactly one side of a pair does.</summary>
+    public static bool Dials(MeshOptions options, MeshPeer peer) =>
+        peer.IsDialable && (options.Listen is null || string.CompareOrdinal(options.Site, peer.Site) > 0);
+
+    /// <summary>The configuration's text.</summary>
+    public static string Generate(MeshOptions options, NatsAccess access)
+    {
+        var text = new StringBuilder();
+        text.AppendLine("# Written by cheops at every start; changes are lost.");
+        text.AppendLine($"server_name: {Quoted("cheops-" + options.Site)}");
+        text.AppendLine($"listen: \"127.0.0.1:{access.Port}\"");
+        text.AppendLine("max_payload: 1MB");
+        text.AppendLine("max_pending: 64MB");
+        text.AppendLine("write_deadline: \"5s\"");
+        text.AppendLine("ping_interval: \"2s\"");
+        text.AppendLine("ping_max: 2");
+        text.AppendLine("system_account: SYS");
+        WriteAccounts(text, options, access);
+        WriteLeafNodes(text, options);
+        return text.ToString();
+    }
+
+    private static void WriteAccounts(StringBuilder text, MeshOptions options, NatsAccess access)
+    {
+        text.AppendLine("accounts {");
+        foreach (var (peer, bulk) in Lanes(options))
+        {
+            text.Append($"  {NatsNames.Account(peer.Site, bulk)} {{ users: [ ");
+            text.Append($"{{user: {Quoted(NatsAccess.User(peer.Site, bulk))}, password: {Quoted(access.Password)}, allowed_connection_types: [\"STANDARD\"]}}");
+            if (options.Tls is not null && !Dials(options, peer))
+                text.Append($" {{user: {Quoted(NatsNames.CertificateName(peer.Site, bulk))}, allowed_connection_types: [\"LEAFNODE\"]}}");
+            text.AppendLine(" ] }");
+        }
+
+        text.AppendLine("  SYS { users: [] }");
+        text.AppendLine("}");
+    }
+
+    private static void WriteLeafNodes(StringBuilder text, MeshOptions options)
+    {
+        text.AppendLine("leafnodes {");
+        text.AppendLine("  reconnect: 1");
+        if (options.Listen is { } listen)
+        {
+            text.AppendLine($"  listen: {Quoted(listen.ToString())}");
+            if (options.Tls is { } tls)
+            {
+                text.AppendLine($"  advertise: {Quoted($"{NatsNames.CertificateName(options.Site, bulk: false)}:{listen.Port}")}");
+                text.AppendLine($"  tls {{ {Files(tls.Certificate, tls.Key, tls.Ca)}, verify_and_map: true, timeout: 5 }}");
+            }
+            else
+            {
+                text.AppendLine("  authorization { users: [");
+                foreach (var (peer, bulk) in Lanes(options).Where(lane => !Dials(options, lane.Peer)))
+                {
+                    var user = (bulk ? "bulk_" : "link_") + peer.Site;
+                    text.AppendLine(
+                        $"    {{user: {Quoted(user)}, password: {Quoted(LaboratoryPassword)}, account: {NatsNames.Account(peer.Site, bulk)}}}");
+                }
+
+                text.AppendLine("  ] }");
+            }
+        }
+
+        text.AppendLine("  remotes: [");
+        foreach (var (peer, bulk) in Lanes(options).Where(lane => Dials(options, lane.Peer))) WriteRemote(text, options, peer, bulk);
+        text.AppendLine("  ]");
+        text.AppendLine("}");
+    }
+
+    private static void WriteRemote(StringBuilder text, MeshOptions options, MeshPeer peer, bool bulk)
+    {
+        var host = peer.Host!.Contains(':', StringComparison.Ordinal) ? $"[{peer.Host}]" : peer.Host;
+        var account = NatsNames.Account(peer.Site, bulk);
+        if (options.Tls is not { } tls)
+        {
+            var user = (bulk ? "bulk_" : "link_") + options.Site;
+            text.AppendLine($"    {{ url: {Quoted($"nats-leaf://{user}:{LaboratoryPassword}@{host}:{peer.Port}")}, account: {account} }}");
+            return;
+        }
+
+        var certificate = bulk ? NatsNames.BulkPath(tls.Certificate) : tls.Certificate;
+        var key = bulk ? NatsNames.BulkPath(tls.Key) : tls.Key;
+        text.AppendLine($"    {{ url: {Quoted($"nats-leaf://{host}:{peer.Port}")}, account: {account}");
+        text.AppendLine($"      tls {{ {Files(certificate, key, tls.Ca)}, timeout: 5 }} }}");
+    }
+
+    private static IEnumerable<(MeshPeer Peer, bool Bulk)> Lanes(MeshOptions options) =>
+        options.Peers.SelectMany(peer => new[] { (peer, false), (peer, true) });
+
+    private static string Files(string certificate, string key, string ca) =>
+        $"cert_file: {Quoted(certificate)}, key_file: {Quoted(key)}, ca_file: {Quoted(ca)}";
+
+    private static string Quoted(string text) => $"\"{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
+}
