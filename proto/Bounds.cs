@@ -208,4 +208,28 @@ public static class Bounds
 
     /// <summary>Messages that may wait between the local nats-server's connection and the link; past it the connection waits.</summary>
     public const int LinkReceiveQueueMax = 4096;
+
+    /// <summary>Longest value of a setting, in characters.</summary>
+    public const int SettingLengthMax = 64 * 1024;
+
+    /// <summary>Most entries of <c>CHEOPS_SERVICES</c>.</summary>
+    public const int ServiceCountMax = 256;
+
+    /// <summary>Largest file of environment variables.</summary>
+    public const int EnvironmentFileSizeMax = 256 * 1024;
+
+    /// <summary>Largest file of certificates or a key (all authorities of a system are about 250 KiB).</summary>
+    public const int CertificateFileSizeMax = 2 * 1024 * 1024;
+
+    /// <summary>Longest line of the log, in characters; longer values are cut.</summary>
+    public const int LogLineLengthMax = 8 * 1024;
+
+    /// <summary>Most log lines that wait to be written; further ones are dropped and counted.</summary>
+    public const int LogQueueCountMax = 4096;
+
+    /// <summary>Largest answer of an agent's API that a command reads.</summary>
+    public const int ApiAnswerSizeMax = 16 * 1024 * 1024;
+
+    /// <summary>How long a command waits for an agent's API.</summary>
+    public const int ApiTimeMaxMs = 5_000;
 }
