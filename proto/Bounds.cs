@@ -232,4 +232,7 @@ public static class Bounds
 
     /// <summary>How long a command waits for an agent's API.</summary>
     public const int ApiTimeMaxMs = 5_000;
+
+    /// <summary>Most connections at once through the proxy of <c>cheops run</c>.</summary>
+    public const int RunProxyConnectionsMax = 1024;
 }

@@ -19,7 +19,7 @@ public sealed record HostPort(string Host, int Port)
     public override string ToString() => Print(Host, Port);
 
     internal static string Print(string host, int port) =>
-        string.Create(CultureInfo.InvariantCulture, host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:{port}" : $"{host}:{port}");
+        (host.Contains(':', StringComparison.Ordinal) ? $"[{host}]:" : $"{host}:") + port.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Reads <c>host:port</c>, <c>1.2.3.4:port</c> or <c>[::1]:port</c>.</summary>
     /// <returns>Null when it is one; else what is wrong with it.</returns>

@@ -1,0 +1,23 @@
+using System.Collections.Immutable;
+using Cheops.Agent.Cli.Running;
+
+namespace Cheops.Agent.Cli;
+
+/// <summary>All commands.</summary>
+internal static class CommandTable
+{
+    public static ImmutableArray<Command> All { get; } =
+    [
+        AgentCommands.Agent,
+        AgentCommands.Check,
+        AgentCommands.Health,
+        SitesCommand.Command,
+        ExplainCommand.Command,
+        RunCommand.Command,
+        RedirectCommands.Install,
+        RedirectCommands.Remove,
+        RedirectCommands.Show,
+        CompletionCommand.Command,
+        VersionCommand.Command,
+    ];
+}
