@@ -94,8 +94,9 @@ internal sealed class ProxyExchange(Socket client, string scope, Action<string> 
     private HostPort? Target(out string reason)
     {
         reason = "this is a proxy: it takes requests for http:// addresses";
+        if (IsConnect) return null;
         var target = _head.Bytes[(_head.MethodBytes.Length + 1)..];
-        if (IsConnect || target.Length < 7 || !target[..7].SequenceEqual("http://"u8)) return null;
+        if (target.Length < 7 || !target[..7].SequenceEqual("http://"u8)) return null;
         var authority = Encoding.ASCII.GetString(_head.Authority);
         var hasPort = authority.LastIndexOf(':') > authority.LastIndexOf(']');
         var wrong = HostPort.TryParse(hasPort ? authority : authority + ":80", out var address);
