@@ -178,8 +178,9 @@ public sealed class SettingsReader
         var equals = entry.IndexOf('=', StringComparison.Ordinal);
         if (at <= 0 || equals < at)
         {
-            // The entry may hold a password where a URL was meant: only its beginning is shown.
-            Mistake(Variables.Services, $"'{Shown.Of(entry.Split('=', '@')[0])}…' is no service; expected name@listen=instance, such as glance@127.0.1.1:19292=http://127.0.1.1:9292");
+            // Where a URL with a password stands in its place, nothing of it is shown.
+            var shown = ScopeParser.IsName(entry.Split('=', '@')[0]) ? $"'{Shown.Of(entry.Split('=', '@')[0])}...'" : "an entry";
+            Mistake(Variables.Services, $"{shown} is no service; expected name@listen=instance, such as glance@127.0.1.1:19292=http://127.0.1.1:9292");
             return null;
         }
 
@@ -314,7 +315,7 @@ public sealed class SettingsReader
     {
         // It may carry a password: a wrong one is never shown.
         if (OptionalText(Variables.NatsUrl) is not { } text) return null;
-        if (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "nats" or "tls" && url.Host.Length > 0 && url.PathAndQuery is "/" or "")
+        if (!text.Any(char.IsWhiteSpace) && Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "nats" or "tls" && url.Host.Length > 0 && url.PathAndQuery is "/" or "")
             return new NatsUrl(url);
         Mistake(Variables.NatsUrl, "expected the URL of a NATS server: nats://host:port or tls://host:port, with user:password@ before the host where it asks for them");
         return null;

@@ -62,11 +62,18 @@ public static class Variables
         foreach (var name in names.Order(StringComparer.Ordinal))
         {
             if (!name.StartsWith(Prefix, StringComparison.Ordinal) || known.Contains(name) || OfScripts.Contains(name)) continue;
-            var owner = PerService.FirstOrDefault(one => name.StartsWith(one + "_", StringComparison.Ordinal));
-            yield return new SettingMistake(Shown.Of(name), owner is null || NearestName.Find(name, known) is not null
-                ? $"no such variable{NearestName.Hint(name, known)}"
-                : $"no service has the suffix '{Shown.Of(name[(owner.Length + 1)..])}'; CHEOPS_SERVICES gives {ListOf(services)}");
+            yield return new SettingMistake(Shown.Of(name), MessageFor(name, services));
         }
+    }
+
+    private static string MessageFor(string name, IEnumerable<string> services)
+    {
+        if (PerService.FirstOrDefault(one => name.StartsWith(one + "_", StringComparison.Ordinal)) is not { } owner)
+            return $"no such variable{NearestName.Hint(name, All)}";
+        var suffix = name[(owner.Length + 1)..];
+        return NearestName.Find(suffix, services.Select(SuffixOf)) is { } nearest
+            ? $"no such variable; did you mean '{owner}_{nearest}'?"
+            : $"no service has the suffix '{Shown.Of(suffix)}'; CHEOPS_SERVICES gives {ListOf(services)}";
     }
 
     private static string ListOf(IEnumerable<string> services) =>

@@ -163,7 +163,7 @@ public sealed class CommandLineTests : IDisposable
     public void Everything_behind_the_first_word_of_a_command_to_run_is_its_own()
     {
         var parsed = new ArgumentParser(CommandTable.All, Context).Parse(["run", "--scope", "Site2", "curl", "--help", "--scope", "x"]);
-        Assert.Equal(["curl", "--help", "--scope", "x"], parsed.Invocation!.Rest);
+        Assert.Equal(["curl", "--help", "--scope", "x"], parsed.Invocation!.Rest.AsEnumerable());
         Assert.Equal("Site2", parsed.Invocation.Options["--scope"]);
     }
 
@@ -189,7 +189,7 @@ public sealed class CommandLineTests : IDisposable
 
     [Fact]
     public void Kubectl_is_asked_with_what_chooses_the_server() => Assert.Equal(
-        ["--context", "c", "--kubeconfig=k"], KubectlRun.Chosen(ImmutableArray.Create("get", "--context", "c", "-n", "x", "--kubeconfig=k", "--", "--cluster", "y")));
+        ["--context", "c", "--kubeconfig=k"], KubectlRun.Chosen(ImmutableArray.Create("get", "--context", "c", "-n", "x", "--kubeconfig=k", "--", "--cluster", "y")).AsEnumerable());
 
     [Fact]
     public void The_openstack_plugin_is_laid_once_and_whole()

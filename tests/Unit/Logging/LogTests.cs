@@ -72,7 +72,13 @@ public sealed class LogTests
         {
             var problem = new Problem
             {
-                Kind = "site-down", Title = "t", Status = 503, Detail = "Site2 was not heard from", Stage = Stage.Forward, RetrySafe = true, Service = "glance",
+                Kind = "site-down",
+                Title = "t",
+                Status = 503,
+                Detail = "Site2 was not heard from",
+                Stage = Stage.Forward,
+                RetrySafe = true,
+                Service = "glance",
             };
             RequestLog.Failed(factory.CreateLogger("requests"), problem, "GET"u8, "/v2/images?sig=geheim"u8, "10.0.0.1");
         }

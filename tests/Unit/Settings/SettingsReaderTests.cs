@@ -61,8 +61,8 @@ public sealed class SettingsReaderTests
             ("CHEOPS_DATA", "/var/lib/cheops"),
             ("CHEOPS_PROFILES", "openstack,/etc/cheops/shop.json"),
             ("CHEOPS_LOG", "debug"));
-        Assert.Equal([new PeerSettings("Site2", new HostPort("127.0.2.1", 7422)), new PeerSettings("Site3", null)], settings.Mesh.Peers);
-        Assert.Equal([new ProfileReference("openstack", false), new ProfileReference("/etc/cheops/shop.json", true)], settings.Profiles);
+        Assert.Equal([new PeerSettings("Site2", new HostPort("127.0.2.1", 7422)), new PeerSettings("Site3", null)], settings.Mesh.Peers.AsEnumerable());
+        Assert.Equal([new ProfileReference("openstack", false), new ProfileReference("/etc/cheops/shop.json", true)], settings.Profiles.AsEnumerable());
         Assert.Equal(LogLevel.Debug, settings.LogLevel);
     }
 
@@ -71,7 +71,7 @@ public sealed class SettingsReaderTests
     {
         var settings = Read(("CHEOPS_SERVICES", " kube@[::1]:6443=https://kube.internal , kube@127.0.0.1:6443=https://kube.internal:443/ , x@0.0.0.0:80=http://[fd00::1] "));
         var kube = settings.Services[0];
-        Assert.Equal([IPEndPoint.Parse("[::1]:6443"), IPEndPoint.Parse("127.0.0.1:6443")], kube.Listen);
+        Assert.Equal([IPEndPoint.Parse("[::1]:6443"), IPEndPoint.Parse("127.0.0.1:6443")], kube.Listen.AsEnumerable());
         Assert.Equal(new UpstreamAddress(true, "kube.internal", 443), kube.Upstream);
         Assert.Equal("http://[fd00::1]:80", settings.Services[1].Upstream.ToString());
     }
@@ -140,7 +140,7 @@ public sealed class SettingsReaderTests
     [InlineData("CHEOPS_UPSTREAM_CA_GLANCE", "/a.ca", "without TLS")]
     [InlineData("CHEOPS_LOG", "verbose", "expected error, warn, info or debug")]
     [InlineData("CHEOPS_SERVICE", "x", "did you mean 'CHEOPS_SERVICES'?")]
-    [InlineData("CHEOPS_UPSTREAM_CA_GLANZ", "x", "did you mean 'CHEOPS_UPSTREAM_CA_GLANCE'?")]
+    [InlineData("CHEOPS_UPSTREAM_CA_GLANC", "x", "did you mean 'CHEOPS_UPSTREAM_CA_GLANCE'?")]
     [InlineData("CHEOPS_TLS_CERT_KEYSTONE", "x", "no service has the suffix 'KEYSTONE'")]
     [InlineData("CHEOPS_FROBNICATE", "x", "no such variable")]
     public void A_mistake_is_told_by_name_with_what_is_expected(string name, string value, string expected)
