@@ -42,6 +42,30 @@ public static class Bounds
     /// <summary>Most locations that the <c>Cheops-Plan</c> header tells of one by one.</summary>
     public const int PlanTrailCountMax = 32;
 
+    /// <summary>Largest profile document.</summary>
+    public const int ProfileSizeMax = 1024 * 1024;
+
+    /// <summary>Most mistakes of one profile that are told.</summary>
+    public const int ProfileMistakeCountMax = 100;
+
+    /// <summary>Most workflows that are remembered; past it the oldest finished one is forgotten early.</summary>
+    public const int WorkflowCountMax = 65_536;
+
+    /// <summary>How long a workflow is remembered after its answer, unless its service's profile says otherwise.</summary>
+    public const int WorkflowKeepMs = 60_000;
+
+    /// <summary>Longest time a profile may have a workflow remembered after its answer.</summary>
+    public const int WorkflowKeepMaxMs = 24 * 3_600_000;
+
+    /// <summary>Most workflows that are known to have been forgotten, so that a late sub-request of one is told from others.</summary>
+    public const int WorkflowGoneCountMax = 32_768;
+
+    /// <summary>Most ids besides its own by which one workflow is known.</summary>
+    public const int WorkflowAliasCountMax = 8;
+
+    /// <summary>Longest id, chosen by clients or services, by which a workflow is known.</summary>
+    public const int WorkflowAliasLengthMax = 128;
+
     /// <summary>Most sites in a mesh.</summary>
     public const int SiteCountMax = 1024;
 
@@ -140,6 +164,9 @@ public static class Bounds
 
     /// <summary>How long requests under way may go on after SIGTERM.</summary>
     public const int DrainTimeMaxMs = 25_000;
+
+    /// <summary>How long a request of the agent's own to a service may take.</summary>
+    public const int OwnCallTimeMaxMs = 10_000;
 
     /// <summary>Largest body of an answer that the agent keeps for itself (token reviews, versions).</summary>
     public const int OwnCallAnswerSizeMax = 1024 * 1024;

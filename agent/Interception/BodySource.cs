@@ -30,3 +30,6 @@ public sealed class HttpRefusalException(HttpRefusal refusal) : IOException(refu
     /// <summary>Why.</summary>
     public HttpRefusal Refusal { get; } = refusal;
 }
+
+/// <summary>A body's reader was told to stop: somebody else reads on.</summary>
+public sealed class BodyAbandonedException : IOException;

@@ -36,7 +36,7 @@ public sealed class Exchange
     private Phase _phase;
     private bool _closeAfter;
 
-    internal Exchange(Channel channel, RequestOrigin origin, Deadlines deadlines, InterceptionCounters counters, byte[] siteLine)
+    internal Exchange(Channel channel, ExchangeOrigin origin, Deadlines deadlines, InterceptionCounters counters, byte[] siteLine)
     {
         _channel = channel;
         _counters = counters;
@@ -45,16 +45,20 @@ public sealed class Exchange
         Origin = origin;
         Input = new InputWatch(channel.Input) { Early = OnEarlyInput };
         RequestBody = new HttpBody(Input);
+        WholeBody = () => RequestBody;
     }
 
     /// <summary>The request.</summary>
     public RequestHead Request { get; } = new();
 
     /// <summary>Where it came in.</summary>
-    public RequestOrigin Origin { get; }
+    public ExchangeOrigin Origin { get; }
 
     /// <summary>The request's body, as it comes from the client.</summary>
     public BodySource Body => RequestBody;
+
+    /// <summary>Gives <see cref="Body"/>; made once, so that passing it on allocates nothing.</summary>
+    internal Func<BodySource> WholeBody { get; }
 
     /// <summary>What the request's head becomes on its way to the service.</summary>
     public HeadEdits RequestEdits { get; } = new();

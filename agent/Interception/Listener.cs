@@ -98,7 +98,7 @@ public sealed class Listener : IAsyncDisposable
     {
         var client = channel.RemoteEndPoint as IPEndPoint;
         var address = client?.Address is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : client?.Address;
-        var origin = new RequestOrigin
+        var origin = new ExchangeOrigin
         {
             Service = _options.Service,
             Scheme = scheme,

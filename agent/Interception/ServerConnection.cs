@@ -47,7 +47,7 @@ public sealed class ServerConnection
     private bool _served;
 
     /// <summary>Takes over <paramref name="channel"/>.</summary>
-    public ServerConnection(Channel channel, RequestOrigin origin, ServerContext context)
+    public ServerConnection(Channel channel, ExchangeOrigin origin, ServerContext context)
     {
         _channel = channel;
         _context = context;
@@ -170,7 +170,8 @@ public sealed class ServerConnection
             _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
             await pump;
         }
-        else if (!_exchange.RequestBody.IsComplete)
+
+        if (!_exchange.RequestBody.IsComplete)
         {
             _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
             while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();

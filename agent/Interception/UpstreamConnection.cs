@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
 using Cheops.Proto.Http;
+using HttpMethod = Cheops.Proto.Http.HttpMethod;
 
 namespace Cheops.Agent.Interception;
 
@@ -201,6 +202,10 @@ public sealed class UpstreamConnection : IAsyncDisposable
                 if (!_discarding) exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
                 piece = await body.ReadAsync();
             }
+            catch (BodyAbandonedException)
+            {
+                return;
+            }
             catch (HttpRefusalException e)
             {
                 exchange.BodyRefusal = e.Refusal;
@@ -302,6 +307,53 @@ public sealed class UpstreamConnection : IAsyncDisposable
 
         exchange.StartAnswer(Answer, BodyFraming.None);
         return await Tunnel.RunAsync(exchange, _channel, _input);
+    }
+
+    // ---- a small exchange of the agent's own --------------------------------------------------------------------
+
+    /// <summary>Sends a whole request and keeps the whole answer.</summary>
+    /// <exception cref="IOException">The answer was lost, late, too large, or no HTTP.</exception>
+    internal async Task<Identity.ServiceAnswer> CallAsync(ReadOnlyMemory<byte> request, HttpMethod method, int sizeMax, Deadlines deadlines)
+    {
+        using var deadline = deadlines.Register(Abort);
+        deadline.Arm(Bounds.OwnCallTimeMaxMs);
+        Answer.RequestMethod = method;
+        await _channel.Output.WriteAsync(request);
+        do
+        {
+            await ReadOwnHeadAsync();
+        }
+        while (Answer.IsInterim);
+
+        _body.Begin(Answer.Framing, Answer.ContentLength);
+        var body = new MemoryStream();
+        for (ReadOnlyMemory<byte> piece; !(piece = await _body.ReadAsync()).IsEmpty;)
+        {
+            if (body.Length + piece.Length > sizeMax) throw new IOException($"the answer is larger than {sizeMax} bytes");
+            body.Write(piece.Span);
+        }
+
+        return new Identity.ServiceAnswer(Answer.Status, body.ToArray());
+    }
+
+    private async Task ReadOwnHeadAsync()
+    {
+        while (true)
+        {
+            var read = await _input.ReadAsync();
+            if (read.Buffer.IsEmpty) throw new IOException("the connection was closed before an answer");
+            switch (_parser.Parse(read.Buffer, Answer, out var consumed, out var refusal))
+            {
+                case ParseStatus.Done:
+                    _input.AdvanceTo(read.Buffer.GetPosition(consumed));
+                    return;
+                case ParseStatus.Refused:
+                    throw new HttpRefusalException(refusal);
+            }
+
+            _input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            if (read.IsCompleted) throw new IOException("the connection was closed within an answer");
+        }
     }
 
     /// <summary>Lets go of the exchange, so that the client's fate is no longer this connection's.</summary>

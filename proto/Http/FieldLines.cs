@@ -55,8 +55,8 @@ public sealed class HeadEdits
     /// <summary>Fields to take out, as a mask of <see cref="KnownFields.Bit"/>, beyond those that never pass a hop.</summary>
     public ulong Removed { get; set; }
 
-    /// <summary>A further field to take out, by name; null for none.</summary>
-    public byte[]? RemovedName { get; set; }
+    /// <summary>Further fields to take out, by name.</summary>
+    public List<byte[]> RemovedNames { get; } = [];
 
     /// <summary>Fields to put in.</summary>
     public FieldLines Added { get; } = new();
@@ -65,7 +65,7 @@ public sealed class HeadEdits
     public void Clear()
     {
         Removed = 0;
-        RemovedName = null;
+        RemovedNames.Clear();
         Added.Clear();
     }
 }

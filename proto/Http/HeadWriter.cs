@@ -33,7 +33,7 @@ public static class HeadWriter
             to.Write("\r\n"u8);
         }
 
-        WriteFields(ref to, head, HopByHop | KnownField.Host.Bit() | edits.Removed, edits.RemovedName);
+        WriteFields(ref to, head, HopByHop | KnownField.Host.Bit() | edits.Removed, edits.RemovedNames);
         if (head.Framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
         if (head.IsUpgrade && head.TryGet(KnownField.Upgrade, out var upgrade))
         {
@@ -62,7 +62,7 @@ public static class HeadWriter
         to.Write(" "u8);
         to.Write(head.Reason);
         to.Write("\r\n"u8);
-        WriteFields(ref to, head, HopByHop | edits.Removed, edits.RemovedName);
+        WriteFields(ref to, head, HopByHop | edits.Removed, edits.RemovedNames);
         if (framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
         if (head.IsSwitching && head.TryGet(KnownField.Upgrade, out var upgrade))
         {
@@ -112,7 +112,7 @@ public static class HeadWriter
         return written + 2;
     }
 
-    private static void WriteFields(ref SpanWriter to, MessageHead head, ulong removed, byte[]? removedName)
+    private static void WriteFields(ref SpanWriter to, MessageHead head, ulong removed, List<byte[]> removedNames)
     {
         // Runs of lines that pass are copied at once: most heads are one run or two.
         var bytes = head.Bytes;
@@ -122,7 +122,7 @@ public static class HeadWriter
         {
             var passes = (line.Known.Bit() & removed) == 0 || line.Known == KnownField.Other;
             if (passes && head.NamesHopFields) passes = !head.ConnectionNames(head.Name(line));
-            if (passes && removedName is not null) passes = !Ascii.EqualsIgnoreCase(head.Name(line), removedName);
+            if (passes && removedNames.Count > 0) passes = !Names(removedNames, head.Name(line));
             if (!passes)
             {
                 if (runStart >= 0) to.Write(bytes[runStart..runEnd]);
@@ -136,6 +136,16 @@ public static class HeadWriter
         }
 
         if (runStart >= 0) to.Write(bytes[runStart..runEnd]);
+    }
+
+    private static bool Names(List<byte[]> names, ReadOnlySpan<byte> name)
+    {
+        foreach (var candidate in names)
+        {
+            if (Ascii.EqualsIgnoreCase(name, candidate)) return true;
+        }
+
+        return false;
     }
 
     private ref struct SpanWriter(Span<byte> to)

@@ -3,7 +3,7 @@ using Cheops.Agent.Mesh;
 namespace Cheops.Agent.Interception;
 
 /// <summary>Where a request came in.</summary>
-public sealed record RequestOrigin
+public sealed record ExchangeOrigin
 {
     /// <summary>The service in front of which it was taken.</summary>
     public required string Service { get; init; }
@@ -13,6 +13,9 @@ public sealed record RequestOrigin
 
     /// <summary>The client's address without its port; empty when it is not known.</summary>
     public string ClientAddress { get; init; } = "";
+
+    /// <summary><see cref="ClientAddress"/> as it is written into a field.</summary>
+    internal byte[] ClientAddressBytes => field ??= System.Text.Encoding.ASCII.GetBytes(ClientAddress);
 
     /// <summary>The client's port, 0 when it is not known: with the address it finds the owner of the socket.</summary>
     public int ClientPort { get; init; }

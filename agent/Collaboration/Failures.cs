@@ -1,0 +1,190 @@
+using Cheops.Agent.Interception;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Planning;
+using Cheops.Proto;
+using Cheops.Proto.Http;
+using Cheops.Proto.Problems;
+using Cheops.Proto.Scopes;
+using Cheops.Store.Bodies;
+
+namespace Cheops.Agent.Collaboration;
+
+/// <summary>The failures that carrying out a request can end in: one place turns them into answers.</summary>
+/// <param name="site">This site.</param>
+internal sealed class Failures(string site)
+{
+    public Problem InvalidPrefix(string service) => new()
+    {
+        Kind = "invalid-scope",
+        Title = "The scope is not valid",
+        Status = 400,
+        Detail = $"the path begins with '/@', but no scope of 1 to {Bounds.ScopeLengthMax} correctly percent-encoded ASCII characters follows",
+        Site = site,
+        Service = service,
+        Stage = Stage.Scope,
+        RetrySafe = true,
+    };
+
+    public Problem InvalidScope(string service, ScopeError error) => new()
+    {
+        Kind = "invalid-scope",
+        Title = "The scope is not valid",
+        Status = 400,
+        Detail = error.Message,
+        Site = site,
+        Service = service,
+        Stage = Stage.Scope,
+        RetrySafe = true,
+        Members = [("column", error.ColumnFromOne), ("found", error.Found), ("expected", error.Expected)],
+    };
+
+    public Problem Ambiguous(string service, string detail) => new()
+    {
+        Kind = "ambiguous-workflow",
+        Title = "The request's workflow cannot be told",
+        Status = 409,
+        Detail = detail,
+        Site = site,
+        Service = service,
+        Stage = Stage.Scope,
+        RetrySafe = true,
+    };
+
+    public Problem Refused(string service, PlanRefusal refusal, IEnumerable<string> sites) => new()
+    {
+        Kind = "scope-not-possible",
+        Title = "The scope cannot be carried out",
+        Status = refusal.Status,
+        Detail = refusal.Detail,
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+        Members = [("reason", refusal.Kind.ToString()), ("sites", sites)],
+    };
+
+    public Problem NotBuilt(string service, Plan plan, string operators) => new()
+    {
+        Kind = "not-implemented",
+        Title = "The scope's operator is not built yet",
+        Status = 501,
+        Detail = $"'{operators}' is understood and planned ({plan}), but this version of Cheops does not carry it out",
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+        Members = [("operator", operators), ("plan", plan.ToString())],
+    };
+
+    public Problem Loop(string service) => new()
+    {
+        Kind = "loop",
+        Title = "The request came back to the agent",
+        Status = 508,
+        Detail = $"the request has passed this agent before: is the address of {service}'s instance one of the agent's own listeners?",
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+    };
+
+    public Problem UnknownService(string service) => new()
+    {
+        Kind = "service-not-offered",
+        Title = "The service is not offered here",
+        Status = 503,
+        Detail = $"{site} has no instance of {service}",
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+    };
+
+    public Problem NotConnected(string service, IOException error) => new()
+    {
+        Kind = "service-unreachable",
+        Title = "The service instance was not reached",
+        Status = 503,
+        Detail = $"{service} at {site}: {error.Message}",
+        Site = site,
+        Service = service,
+        Stage = Stage.Connect,
+        RetrySafe = true,
+    };
+
+    public Problem NotForwarded(string service, LinkException error) => new()
+    {
+        Kind = error.Error == LinkError.LinkLost ? "link-lost" : "site-unreachable",
+        Title = error.NothingExecuted ? "The site was not reached" : "The link to the site was lost",
+        Status = error.NothingExecuted ? 503 : 502,
+        Detail = error.Message,
+        Site = site,
+        Service = service,
+        Stage = Stage.Forward,
+        RetrySafe = error.NothingExecuted,
+        Members = [("target", error.Site)],
+    };
+
+    public Problem IdentityUnknown(string service, string detail) => new()
+    {
+        Kind = "identity-unknown",
+        Title = "The user could not be established",
+        Status = 401,
+        Detail = detail,
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+    };
+
+    public Problem BodyNotKept(string service, BodyStoreException error, bool retrySafe) => new()
+    {
+        Kind = "body-not-kept",
+        Title = "The request's body could not be kept",
+        Status = 507,
+        Detail = $"the next location was not tried, since the body could not be kept to be sent again: {error.Message}",
+        Site = site,
+        Service = service,
+        Stage = Stage.Forward,
+        RetrySafe = retrySafe,
+    };
+
+    public Problem NoneReached(string service, bool retrySafe, string trail) => new()
+    {
+        Kind = retrySafe ? "no-location-reached" : "answer-lost",
+        Title = retrySafe ? "No location was reached" : "The answer was lost",
+        Status = retrySafe ? 503 : 502,
+        Detail = retrySafe
+            ? "every location of the scope was tried, and none was reached"
+            : "a location may have carried the request out, and its answer was lost",
+        Site = site,
+        Service = service,
+        Stage = Stage.Forward,
+        RetrySafe = retrySafe,
+        Members = [("plan", trail)],
+    };
+
+    /// <summary>How an exchange failed that was begun.</summary>
+    public Problem? Of(CallFailure failure, string service, UpstreamConnection connection, HttpRefusal bodyRefusal) => failure switch
+    {
+        CallFailure.None or CallFailure.ClientGone => null,
+        _ when connection.Error is LinkException link => NotForwarded(service, link),
+        CallFailure.BodyRefused => Begun("bad-request", "The request's body is not acceptable HTTP", 400, bodyRefusal.Describe(), Stage.Parse),
+        CallFailure.AnswerLate => Begun(
+            "answer-late", "The service did not answer in time", 504, $"{service} did not answer within {Bounds.AnswerTimeMaxMs / 1000} s", Stage.Respond),
+        CallFailure.AnswerInvalid => Begun(
+            "answer-invalid", "The service's answer is not acceptable HTTP", 502, $"{service}: {connection.Detail}", Stage.Respond),
+        _ => Begun("answer-lost", "The service's answer was lost", 502, $"{service}: {connection.Detail}", Stage.Respond),
+    };
+
+    private Problem Begun(string kind, string title, int status, string detail, Stage stage) => new()
+    {
+        Kind = kind,
+        Title = title,
+        Status = status,
+        Detail = detail,
+        Site = site,
+        Stage = stage,
+        RetrySafe = false,
+    };
+}

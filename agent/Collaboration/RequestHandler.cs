@@ -1,0 +1,311 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using System.Text;
+using Cheops.Agent.Identity;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Planning;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Workflows;
+using Cheops.Proto.Http;
+using Cheops.Proto.Problems;
+using Cheops.Proto.Scopes;
+using Cheops.Store.Bodies;
+
+namespace Cheops.Agent.Collaboration;
+
+/// <summary>Tells which of this site's services owns the client's end of a connection; null when none does.</summary>
+internal delegate string? SocketOwner(string address, int port);
+
+/// <summary>What a handler is made from.</summary>
+internal sealed record RequestHandlerParts
+{
+    public required string Site { get; init; }
+
+    public required FrozenDictionary<string, LocalService> Services { get; init; }
+
+    public required ProfileSet Profiles { get; init; }
+
+    public required IMesh Mesh { get; init; }
+
+    public required WorkflowTable Workflows { get; init; }
+
+    public required IBodyStore Bodies { get; init; }
+
+    public required TokenUsers Tokens { get; init; }
+
+    public required IReplicantIndex Replicants { get; init; }
+
+    public SocketOwner Owner { get; init; } = static (_, _) => null;
+}
+
+/// <summary>
+/// Carries a request out:
+/// 1. its scope is found: the Scope field, the path prefix, or the workflow it belongs to;
+/// 2. the planner turns service and scope into a plan;
+/// 3. the request begins a workflow, or joins the one it belongs to;
+/// 4. who the user is at another site is established;
+/// 5. the plan is carried out: at one place, or at the first that works.
+/// </summary>
+internal sealed class RequestHandler : IExchangeHandler
+{
+    private readonly RequestHandlerParts _parts;
+    private readonly Planner _planner;
+    private readonly ScopeCache _scopes = new();
+    private readonly HeadPreparation _preparation;
+    private readonly Failures _failures;
+    private readonly Places _places;
+    private readonly FirstExecutor _first;
+
+    public RequestHandler(RequestHandlerParts parts)
+    {
+        _parts = parts;
+        _planner = new Planner(parts.Site, parts.Services.Keys, parts.Replicants);
+        _preparation = new HeadPreparation(parts.Site);
+        _failures = new Failures(parts.Site);
+        _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures);
+        _first = new FirstExecutor(_places, parts.Bodies, _failures);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask HandleAsync(Exchange exchange)
+    {
+        if (exchange.Origin.Link is { } inbound) return HandleLinkAsync(exchange, inbound);
+        if (_preparation.IsLoop(exchange.Request)) return exchange.RespondAsync(_failures.Loop(exchange.Origin.Service));
+        return HandleClientAsync(exchange);
+    }
+
+    // ---- 1: from a client, or from a service on behalf of one ---------------------------------------------------
+
+    private ValueTask HandleClientAsync(Exchange exchange)
+    {
+        var service = exchange.Origin.Service;
+        var profile = _parts.Profiles.For(service);
+        var found = FindScope(exchange, profile);
+        if (found.Problem is { } problem) return exchange.RespondAsync(problem);
+
+        // 2.
+        var result = _planner.Plan(
+            new PlanRequest
+            {
+                Service = service,
+                Scope = found.Scope,
+                Origin = found.Workflow is null ? RequestOrigin.Client : RequestOrigin.Workflow,
+                Path = PathOf(exchange.Target),
+            },
+            _parts.Mesh.Sites);
+        if (!result.IsPlanned)
+            return exchange.RespondAsync(_failures.Refused(service, result.Refusal, _parts.Mesh.Sites.Select(site => site.Name)));
+        if (Operators(result.Plan) is { Length: > 0 } operators)
+            return exchange.RespondAsync(_failures.NotBuilt(service, result.Plan, operators));
+
+        if (found.Scope is null) return CarryOutAsync(new Routed { Exchange = exchange, Service = service, Profile = profile, Prefix = "" }, result.Plan);
+        return CarryOutScopedAsync(exchange, profile, found, result.Plan);
+    }
+
+    private readonly record struct Found(Scope? Scope, Workflow? Workflow, string Prefix, Problem? Problem);
+
+    private Found FindScope(Exchange exchange, ServiceProfile profile)
+    {
+        var request = exchange.Request;
+        var prefix = ScopePrefix.Split(request.Target, out var inPath, out var restStart);
+        if (prefix == ScopePrefixResult.Invalid) return new Found(null, null, "", _failures.InvalidPrefix(exchange.Origin.Service));
+        var prefixText = "";
+        if (prefix == ScopePrefixResult.Found)
+        {
+            prefixText = Encoding.ASCII.GetString(request.Target[..restStart]);
+            exchange.TrimTarget(restStart);
+        }
+
+        if (request.TryGet(KnownField.Scope, out var line)) return Parse(exchange.Origin.Service, Encoding.ASCII.GetString(request.Value(line)), prefixText);
+        if (prefix == ScopePrefixResult.Found) return Parse(exchange.Origin.Service, inPath, prefixText);
+        return FindWorkflow(exchange, profile);
+    }
+
+    private Found Parse(string service, string text, string prefix) =>
+        _scopes.TryParse(text, out var scope, out var error)
+            ? new Found(scope, null, prefix, null)
+            : new Found(null, null, prefix, _failures.InvalidScope(service, error));
+
+    private Found FindWorkflow(Exchange exchange, ServiceProfile profile)
+    {
+        if (_parts.Workflows.Count == 0) return default;
+        var match = _parts.Workflows.Match(new HeadFields(exchange.Request));
+        if (match.Kind == MatchKind.None && exchange.Origin.ClientPort != 0)
+            match = _parts.Workflows.MatchCaller(_parts.Owner(exchange.Origin.ClientAddress, exchange.Origin.ClientPort), profile);
+        return match.Kind switch
+        {
+            MatchKind.Matched => new Found(match.Workflow!.Scope, match.Workflow, "", null),
+            MatchKind.Ambiguous or MatchKind.Gone => new Found(null, null, "", _failures.Ambiguous(exchange.Origin.Service, match.Detail)),
+            _ => default,
+        };
+    }
+
+    private static ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> target)
+    {
+        var query = target.IndexOf((byte)'?');
+        return query < 0 ? target : target[..query];
+    }
+
+    // ---- 3, 4: scoped ---------------------------------------------------------------------------------------------
+
+    private async ValueTask CarryOutScopedAsync(Exchange exchange, ServiceProfile profile, Found found, Plan plan)
+    {
+        var (workflow, fields) = Enter(exchange, profile, found);
+        try
+        {
+            var (user, problem) = await EstablishUserAsync(exchange, profile, plan);
+            if (problem is not null)
+            {
+                await exchange.RespondAsync(problem);
+                return;
+            }
+
+            await CarryOutAsync(
+                new Routed { Exchange = exchange, Service = exchange.Origin.Service, Profile = profile, Workflow = workflow, Fields = fields, User = user, Prefix = found.Prefix }, plan);
+        }
+        finally
+        {
+            _parts.Workflows.Finish(workflow);
+        }
+    }
+
+    private (Workflow Workflow, ImmutableArray<OutgoingField> Fields) Enter(Exchange exchange, ServiceProfile profile, Found found)
+    {
+        var fields = new HeadFields(exchange.Request);
+        if (found.Workflow is { } known)
+        {
+            _parts.Workflows.Join(known);
+            return (known, WorkflowFields.ToSend(known, profile.Correlation, fields));
+        }
+
+        var beginning = _parts.Workflows.Begin(found.Scope!.Resolve(exchange.Origin.Service, _parts.Site), profile, fields);
+        return (beginning.Workflow, beginning.Fields);
+    }
+
+    private async ValueTask<(UserIdentity? User, Problem? Problem)> EstablishUserAsync(Exchange exchange, ServiceProfile profile, Plan plan)
+    {
+        if (profile.Identity != IdentityRule.FrontProxy) return default;
+        if (exchange.Origin.CertificateUser is { } user) return (user, null);
+
+        // A bearer token is good at the site that issued it. Here the service itself looks at it; elsewhere the agent
+        // must know whose it is.
+        if (plan is SitePlan { IsLocal: true } || BearerOf(exchange.Request) is not { } token) return default;
+        try
+        {
+            var named = await _parts.Tokens.FindAsync(exchange.Origin.Service, token, CancellationToken.None);
+            return named is not null
+                ? (named, null)
+                : (null, _failures.IdentityUnknown(exchange.Origin.Service, $"{_parts.Site} does not know the bearer token; nothing was sent to another site"));
+        }
+        catch (IOException e)
+        {
+            return (null, _failures.NotConnected(exchange.Origin.Service, e));
+        }
+    }
+
+    private static string? BearerOf(RequestHead head)
+    {
+        if (!head.TryGet(KnownField.Authorization, out var line)) return null;
+        var value = head.Value(line);
+        return value.Length > 7 && Ascii.EqualsIgnoreCase(value[..7], "Bearer "u8) ? Encoding.ASCII.GetString(value[7..].Trim((byte)' ')) : null;
+    }
+
+    // ---- 1: from another site -------------------------------------------------------------------------------------
+
+    private async ValueTask HandleLinkAsync(Exchange exchange, InboundStream inbound)
+    {
+        var opening = inbound.Opening;
+        var profile = _parts.Profiles.For(opening.Service);
+        Workflow? workflow = null;
+        if (opening.Workflow is { } origin)
+        {
+            if (!WorkflowId.TryParse(origin.Id, out var id) || !_scopes.TryParse(origin.Scope, out var scope, out _))
+            {
+                await exchange.RespondAsync(_failures.Ambiguous(opening.Service, $"{inbound.FromSite} sent a workflow that cannot be read"));
+                return;
+            }
+
+            workflow = _parts.Workflows.Adopt(id, scope, profile, new HeadFields(exchange.Request));
+            if (workflow is null)
+            {
+                await exchange.RespondAsync(_failures.Ambiguous(opening.Service, $"the workflow {origin.Id} is known here with another scope"));
+                return;
+            }
+        }
+
+        try
+        {
+            var routed = new Routed
+            {
+                Exchange = exchange,
+                Service = opening.Service,
+                Profile = profile,
+                Workflow = workflow,
+                Fields = workflow is null ? [] : WorkflowFields.ToSend(workflow, profile.Correlation, new HeadFields(exchange.Request)),
+                User = opening.User,
+                Prefix = "",
+            };
+
+            // Carried out here, whatever the scope says: what came over a link is never planned again for its service.
+            await RunOneAsync(routed, new SitePlan(_parts.Site, IsLocal: true));
+        }
+        finally
+        {
+            if (workflow is not null) _parts.Workflows.Finish(workflow);
+        }
+    }
+
+    // ---- 5 --------------------------------------------------------------------------------------------------------
+
+    private ValueTask CarryOutAsync(in Routed routed, Plan plan) => plan switch
+    {
+        SitePlan one => RunOneAsync(WithCertificateUser(routed), one),
+        FirstPlan first => _first.RunAsync(routed, first),
+        _ => throw new InvalidOperationException($"a plan that is not carried out: {plan}"),
+    };
+
+    // Here, too, a user whose certificate the agent has verified is asserted: the service sees the agent's connection only.
+    private static Routed WithCertificateUser(in Routed routed) =>
+        routed.User is null && routed.Profile.Identity == IdentityRule.FrontProxy && routed.Exchange.Origin.CertificateUser is { } user
+            ? new Routed
+            {
+                Exchange = routed.Exchange,
+                Service = routed.Service,
+                Profile = routed.Profile,
+                Workflow = routed.Workflow,
+                Fields = routed.Fields,
+                Prefix = routed.Prefix,
+                User = user,
+            }
+            : routed;
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask RunOneAsync(Routed routed, SitePlan plan)
+    {
+        var exchange = routed.Exchange;
+        var attempt = await _places.TryAsync(routed, plan, exchange.WholeBody);
+        if (attempt.Connection is not null)
+            await Relaying.RelayAsync(exchange, attempt, Lost(routed.Service));
+        else if (attempt.Problem is not null)
+            await exchange.RespondAsync(attempt.Problem);
+    }
+
+    private Problem Lost(string service) => _failures.NoneReached(service, retrySafe: false, "");
+
+    private static string Operators(Plan plan)
+    {
+        if (plan is SitePlan) return "";
+        var found = new SortedSet<string>(StringComparer.Ordinal);
+        Collect(plan, found);
+        return string.Join(", ", found);
+
+        static void Collect(Plan plan, SortedSet<string> found)
+        {
+            if (plan is AllPlan all) found.Add(ScopePrinter.PrintOperator(all.Operator));
+            if (plan is SpreadPlan) found.Add("%");
+            foreach (var part in TreeText.PartsOf(plan)) Collect(part, found);
+        }
+    }
+}

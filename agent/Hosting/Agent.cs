@@ -1,0 +1,298 @@
+using System.Collections.Concurrent;
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using Cheops.Agent.Api;
+using Cheops.Agent.Collaboration;
+using Cheops.Agent.Identity;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Logging;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Mesh.Nats;
+using Cheops.Agent.Planning;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Settings;
+using Cheops.Agent.Transport;
+using Cheops.Agent.Workflows;
+using Cheops.Proto;
+using Cheops.Store.Bodies;
+using Microsoft.Extensions.Logging;
+
+namespace Cheops.Agent.Hosting;
+
+/// <summary>
+/// One agent, composed: listeners in front of services, the handler that carries requests out, the mesh, the API.
+/// Everything that is handed to the parts (clock, chance, sockets, files) is made here.
+/// </summary>
+public sealed partial class Agent : IAgent, IAgentStatus
+{
+    private readonly AgentContext _context;
+    private readonly ILogger _log;
+    private readonly Deadlines _deadlines;
+    private readonly ProfileSet _profiles;
+    private readonly FrozenDictionary<string, LocalService> _services;
+    private readonly FrozenDictionary<string, ServiceConnector> _connectors;
+    private readonly NatsMesh _mesh;
+    private readonly WorkflowTable _workflows;
+    private readonly FileBodyStore _bodies;
+    private readonly Planner _planner;
+    private readonly InterceptionCounters _linkCounters = new();
+    private readonly InterceptionCounters _apiCounters = new();
+    private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
+    private readonly RequestHandler _handler;
+    private readonly byte[] _siteLines;
+    private readonly DateTimeOffset _startedAt;
+    private ImmutableArray<Listener> _listeners = [];
+    private volatile AgentSettings _settings;
+    private volatile bool _bound;
+    private volatile bool _draining;
+
+    /// <summary>Composes an agent.</summary>
+    /// <exception cref="IOException">A profile or certificate cannot be used; the message names every mistake.</exception>
+    public Agent(AgentContext context)
+    {
+        _context = context;
+        _settings = context.Settings;
+        _log = context.Log.CreateLogger("agent");
+        _startedAt = context.Time.GetUtcNow();
+        _profiles = ProfileLoader.Load(_settings.Profiles, out var mistakes);
+        if (!mistakes.IsEmpty) throw new IOException(string.Join("; ", mistakes.Select(mistake => mistake.ToString())));
+
+        _deadlines = new Deadlines(context.Time);
+        _siteLines = Encoding.ASCII.GetBytes($"Cheops-Site: {_settings.Site}\r\nVia: 1.1 {_settings.Site}\r\n");
+        _connectors = _settings.Services.ToFrozenDictionary(service => service.Name, service => new ServiceConnector(service));
+        _services = _settings.Services.ToFrozenDictionary(
+            service => service.Name,
+            service => new LocalService(
+                service.Name,
+                _profiles.For(service.Name),
+                new UpstreamPool(_connectors[service.Name].ConnectAsync, _deadlines, context.Time)));
+        _mesh = new NatsMesh(MeshOptionsOf(_settings, context.Data), context.Time, MeshLine);
+        _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
+        _bodies = new FileBodyStore(context.Data.PathOf("bodies"));
+        _planner = new Planner(_settings.Site, _services.Keys, EmptyReplicantIndex.Instance);
+        var client = new LocalServiceClient(_settings.Site, _services, _deadlines);
+        _handler = new RequestHandler(new RequestHandlerParts
+        {
+            Site = _settings.Site,
+            Services = _services,
+            Profiles = _profiles,
+            Mesh = _mesh.Node,
+            Workflows = _workflows,
+            Bodies = _bodies,
+            Tokens = new TokenUsers(client, context.Time),
+            Replicants = EmptyReplicantIndex.Instance,
+        });
+        _mesh.Node.StreamHandler = ServeLinkAsync;
+    }
+
+    private static WorkflowId NewWorkflowId() => WorkflowId.FromBytes(RandomNumberGenerator.GetBytes(16));
+
+    private static MeshOptions MeshOptionsOf(AgentSettings settings, DataDirectory data) => new()
+    {
+        Site = settings.Site,
+        Peers = [.. settings.Mesh.Peers.Select(peer => new MeshPeer(peer.Site, peer.Address?.Host, peer.Address?.Port ?? 0))],
+        Listen = settings.Mesh.Listen,
+        Tls = settings.Mesh.Tls is { } tls ? new MeshTls(tls.CertificateFile, tls.KeyFile, tls.CaFile) : null,
+        NatsServer = settings.Mesh.NatsServer,
+        NatsUrl = settings.Mesh.NatsUrl?.Secret,
+        Directory = data.PathOf("nats"),
+        Services = settings.Services.ToImmutableDictionary(service => service.Name, _ => ""),
+        AgentVersion = AgentVersion.Text,
+        Incarnation = data.Incarnation,
+    };
+
+    // ---- life ---------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public IAgentStatus Status => this;
+
+    /// <inheritdoc/>
+    public async Task StartAsync(CancellationToken cancellation)
+    {
+        // All addresses are bound before anything is served, so that a mistake in one leaves nothing half started.
+        var listeners = ImmutableArray.CreateBuilder<Listener>();
+        try
+        {
+            foreach (var service in _settings.Services)
+            {
+                foreach (var address in service.Listen) listeners.Add(MakeListener(service, address));
+            }
+
+            if (_settings.ApiListen is { } api) listeners.Add(MakeApiListener(api));
+        }
+        catch (IOException)
+        {
+            foreach (var listener in listeners) await listener.DisposeAsync();
+            throw;
+        }
+
+        _listeners = listeners.ToImmutable();
+        if (_settings.Mesh is { Peers.IsEmpty: false, Tls: null, NatsUrl: null }) MeshWithoutTls(_log);
+        await _mesh.StartAsync();
+        foreach (var listener in _listeners) listener.Start();
+        _bound = true;
+    }
+
+    private Listener MakeListener(ServiceSettings service, System.Net.IPEndPoint address)
+    {
+        if (service.Tls is { } tls) Certificates.ForListener(tls);
+        return new Listener(
+            new ListenerOptions(address, service.Name) { Tls = service.Tls is null ? null : new ListenerTls(this, service.Name).Current },
+            Context(_handler, _services[service.Name].Counters),
+            Warn);
+    }
+
+    private Listener MakeApiListener(System.Net.IPEndPoint address)
+    {
+        var silence = TimeSpan.FromMilliseconds(Bounds.HeartbeatMs * (Bounds.HeartbeatsMissedMax + 1));
+        var api = new AgentApi(this, _context.Time, silence);
+        return new Listener(new ListenerOptions(address, "api"), Context(new ApiHandler(api), _apiCounters) with { IsDraining = static () => false }, Warn);
+    }
+
+    private ServerContext Context(IExchangeHandler handler, InterceptionCounters counters) =>
+        new(handler, _deadlines, counters, _context.Time, _siteLines, new ExchangeLog(_context.Log.CreateLogger("request"))) { IsDraining = () => _draining };
+
+    // Certificates are read once per reload, at the first handshake after it.
+    private sealed class ListenerTls(Agent agent, string service)
+    {
+        private AgentSettings? _of;
+        private System.Net.Security.SslServerAuthenticationOptions? _options;
+
+        public System.Net.Security.SslServerAuthenticationOptions Current()
+        {
+            var settings = agent._settings;
+            if (_options is { } known && ReferenceEquals(_of, settings)) return known;
+            try
+            {
+                _options = Certificates.ForListener(settings.Services.First(one => one.Name == service).Tls!);
+            }
+            catch (Exception e) when (e is IOException && _options is not null)
+            {
+                agent.Warn(e.Message);
+            }
+
+            _of = settings;
+            return _options!;
+        }
+    }
+
+    private async Task ServeLinkAsync(InboundStream inbound)
+    {
+        var origin = new ExchangeOrigin
+        {
+            Service = inbound.Opening.Service,
+            Scheme = inbound.Opening.Scheme,
+            ClientAddress = inbound.Opening.ClientAddress,
+            Link = inbound,
+        };
+        var connection = new ServerConnection(inbound.Channel, origin, Context(_handler, _linkCounters));
+        var running = connection.RunAsync();
+        _inbound[connection] = running;
+        await running;
+        _inbound.TryRemove(connection, out _);
+    }
+
+    /// <inheritdoc/>
+    public Task ReloadAsync(AgentSettings settings)
+    {
+        var before = _settings;
+        if (settings with { LogLevel = before.LogLevel } != before && !settings.Services.SequenceEqual(before.Services)) NeedsRestart(_log);
+        foreach (var service in settings.Services)
+        {
+            if (!_connectors.TryGetValue(service.Name, out var connector)) continue;
+            try
+            {
+                connector.Reload(service);
+            }
+            catch (IOException e)
+            {
+                Warn(e.Message);
+            }
+        }
+
+        // Same services, files read anew.
+        _settings = before with { LogLevel = settings.LogLevel };
+        return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task DrainAsync()
+    {
+        _draining = true;
+        _mesh.Node.Drain();
+        var serving = _listeners.Where(listener => listener.Service != "api").ToArray();
+        foreach (var listener in serving) listener.StopAccepting();
+        foreach (var connection in _inbound.Keys) connection.Drain();
+        var drained = Task.WhenAll([.. serving.Select(listener => listener.DrainedAsync()), .. _inbound.Values]);
+        await Task.WhenAny(drained, Task.Delay(TimeSpan.FromMilliseconds(Bounds.DrainTimeMaxMs), _context.Time));
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> IsAliveAsync(CancellationToken cancellation)
+    {
+        // The sweep runs on a thread that serves; that it ran lately shows that such threads still get to run.
+        var silent = _context.Time.GetElapsedTime(_deadlines.LastSweepTimestamp);
+        return Task.FromResult(silent < TimeSpan.FromMilliseconds(20 * Bounds.DeadlineSweepMs));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var listener in _listeners) await listener.DisposeAsync();
+        foreach (var connection in _inbound.Keys) connection.Abort();
+        await _mesh.DisposeAsync();
+        foreach (var service in _services.Values) await service.Pool.DisposeAsync();
+        _deadlines.Dispose();
+    }
+
+    // ---- status -------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public string Site => _settings.Site;
+
+    /// <inheritdoc/>
+    public Readiness Readiness => new(_bound, [.. _settings.Services.Select(service => service.Name)], _draining);
+
+    /// <inheritdoc/>
+    public ImmutableArray<SiteStatus> Sites => _mesh.Node.Sites;
+
+    /// <inheritdoc/>
+    public ScopeExplanation Explain(string scope, string service) =>
+        ScopeExplanation.Explain(scope, service, _planner, Sites, _context.Time.GetUtcNow());
+
+    /// <inheritdoc/>
+    public void WriteMetrics(MetricsWriter metrics)
+    {
+        ProcessMetrics.Write(metrics, AgentVersion.Text, Site, _startedAt);
+        InterceptionMetrics.Write(
+            metrics,
+            [.. _services.Values.OrderBy(service => service.Name, StringComparer.Ordinal).Select(service => new ServedService(service.Name, service.Counters)),
+                new ServedService("links", _linkCounters)]);
+        AgentMetrics.Write(metrics, _services.Values, _mesh, _workflows, _bodies);
+    }
+
+    private void MeshLine(string line, bool serious)
+    {
+        if (serious) MeshSerious(_log, line);
+        else MeshNotable(_log, line);
+    }
+
+    private void Warn(string message) => Warning(_log, message);
+
+    [LoggerMessage(EventId = 10, EventName = "Warning", Level = LogLevel.Warning, Message = "{Detail}")]
+    private static partial void Warning(ILogger log, string detail);
+
+    [LoggerMessage(EventId = 11, EventName = "MeshWithoutTls", Level = LogLevel.Warning, Message = "the mesh runs without certificates, on loopback only: set CHEOPS_MESH_CERT, _KEY and _CA for sites on other machines")]
+    private static partial void MeshWithoutTls(ILogger log);
+
+    [LoggerMessage(EventId = 12, EventName = "MeshSerious", Level = LogLevel.Warning, Message = "mesh: {Line}")]
+    private static partial void MeshSerious(ILogger log, string line);
+
+    [LoggerMessage(EventId = 13, EventName = "Mesh", Level = LogLevel.Debug, Message = "mesh: {Line}")]
+    private static partial void MeshNotable(ILogger log, string line);
+
+    [LoggerMessage(EventId = 14, EventName = "NeedsRestart", Level = LogLevel.Warning, Message = "services, addresses and peers change with a restart only; certificates and the log's level were taken over")]
+    private static partial void NeedsRestart(ILogger log);
+}
