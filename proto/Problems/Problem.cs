@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Immutable;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace Cheops.Proto.Problems;
@@ -58,6 +59,9 @@ public sealed record Problem
     /// <summary>Further members: the column of a scope's error, the known sites, an operator.</summary>
     public ImmutableArray<(string Name, object Value)> Members { get; init; } = [];
 
+    // The document is JSON, never HTML: quotes and ampersands of a scope stay readable.
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>The stage as it is written.</summary>
     public static string NameOf(Stage stage) => stage switch
     {
@@ -75,7 +79,7 @@ public sealed record Problem
     public ReadOnlyMemory<byte> ToJson()
     {
         var buffer = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(buffer))
+        using (var json = new Utf8JsonWriter(buffer, Options))
         {
             json.WriteStartObject();
             json.WriteString("type", "urn:cheops:problem:" + Kind);
