@@ -203,6 +203,21 @@ public static class Bounds
     /// <summary>What the windows of all streams of a site may add up to, beyond what each starts with.</summary>
     public const long StreamWindowBudget = 24L * 1024 * 1024;
 
+    /// <summary>Bytes received from other sites that may wait to be read, over all streams; a stream that would go past it is reset.</summary>
+    public const long LinkReceivedHeldMax = 96L * 1024 * 1024;
+
+    /// <summary>Buffer into which small pieces of a stream are gathered, so that a stream of single bytes costs no more than its window.</summary>
+    public const int StreamGatherSize = 4 * 1024;
+
+    /// <summary>Most resets that wait to be sent on one link; a peer that provokes more loses its streams.</summary>
+    public const int LinkResetsQueuedMax = 1024;
+
+    /// <summary>How long a bulk lane may owe an acknowledgement before its frames count as lost.</summary>
+    public const int BulkSilenceMaxMs = 30_000;
+
+    /// <summary>How often a link is judged, and a heartbeat may be answered out of turn.</summary>
+    public const int LinkTickMs = HeartbeatMs / 4;
+
     /// <summary>Most streams open on one link.</summary>
     public const int LinkStreamsMax = 4096;
 
@@ -232,9 +247,6 @@ public static class Bounds
 
     /// <summary>How long the local nats-server may keep a message from being taken.</summary>
     public const int LinkSendTimeMaxMs = 5_000;
-
-    /// <summary>Messages that may wait between the local nats-server's connection and the link; past it the connection waits.</summary>
-    public const int LinkReceiveQueueMax = 4096;
 
     /// <summary>Longest value of a setting, in characters.</summary>
     public const int SettingLengthMax = 64 * 1024;

@@ -96,6 +96,9 @@ public sealed record SiteStatus
     /// <summary>The services the site offers, each with its version (<c>major.minor</c>, empty when unknown).</summary>
     public ImmutableDictionary<string, string> Services { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>The random name of the site's durable data, made with it; empty when it was not heard.</summary>
+    public string Incarnation { get; init; } = "";
+
     /// <summary>The version of the agent there.</summary>
     public string AgentVersion { get; init; } = "";
 

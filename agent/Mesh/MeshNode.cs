@@ -6,6 +6,12 @@ using Cheops.Proto.Links;
 
 namespace Cheops.Agent.Mesh;
 
+/// <summary>Takes a message that another site's agent sent to a channel here.</summary>
+/// <param name="site">The site it came from, proven by the link.</param>
+/// <param name="channel">The channel.</param>
+/// <param name="message">Its bytes, valid during the call only.</param>
+public delegate void MeshMessageHandler(string site, ulong channel, ReadOnlySpan<byte> message);
+
 /// <summary>This site's end of all its links.</summary>
 public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
 {
@@ -17,7 +23,8 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     private ITimer? _timer;
     private ImmutableDictionary<string, string> _services;
     private ImmutableArray<SiteStatus> _sites;
-    private bool _draining;
+    private int _ticks;
+    private volatile bool _draining;
     private Func<InboundStream, Task>? _handler;
 
     /// <summary>Makes a node with a link to each peer.</summary>
@@ -77,8 +84,8 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     public void Start()
     {
         foreach (var link in _links.Values) link.Start();
-        var period = TimeSpan.FromMilliseconds(Bounds.HeartbeatMs);
-        _timer = _time.CreateTimer(static state => ((MeshNode)state!).Beat(), this, period, period);
+        var period = TimeSpan.FromMilliseconds(Bounds.LinkTickMs);
+        _timer = _time.CreateTimer(static state => ((MeshNode)state!).Tick(), this, period, period);
     }
 
     /// <summary>Tells the other sites that this one takes no new requests.</summary>
@@ -96,6 +103,12 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         Beat();
     }
 
+    private void Tick()
+    {
+        foreach (var link in _links.Values) link.Tick();
+        if (++_ticks % (Bounds.HeartbeatMs / Bounds.LinkTickMs) == 0) Beat();
+    }
+
     private void Beat()
     {
         foreach (var link in _links.Values) link.Beat();
@@ -104,8 +117,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     /// <inheritdoc/>
     public Channel OpenStream(string site, StreamOpening opening)
     {
-        if (!_links.TryGetValue(site, out var link)) throw new LinkException(site, LinkError.UnknownSite, $"no site {site} is configured");
-        return link.OpenStream(new StreamHead
+        return LinkTo(site).OpenStream(new StreamHead
         {
             Service = opening.Service,
             WorkflowId = opening.Workflow?.Id ?? "",
@@ -136,6 +148,23 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         _ = _handler(new InboundStream(link.Peer, opening, channel));
     }
 
+    /// <summary>Takes messages: the site that sent it (proven), the channel, the bytes, valid during the call only. Set before the start.</summary>
+    public MeshMessageHandler? MessageHandler { get; set; }
+
+    /// <summary>Sends one message to a channel of another site's agent (Raft). It may be lost; it is never late or doubled.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="channel">Whom it is for there.</param>
+    /// <param name="message">At most <see cref="Bounds.FramePayloadSizeMax"/> bytes.</param>
+    /// <param name="timeToLive">After which it is not delivered any more.</param>
+    /// <exception cref="IOException">It was not sent; a <see cref="LinkException"/> says that the site is not up.</exception>
+    public ValueTask SendMessageAsync(string site, ulong channel, ReadOnlyMemory<byte> message, TimeSpan timeToLive) =>
+        LinkTo(site).SendMessageAsync(channel, message, (uint)Math.Clamp(timeToLive.TotalMilliseconds, 1, uint.MaxValue));
+
+    private LinkSession LinkTo(string site) =>
+        _links.TryGetValue(site, out var link) ? link : throw new LinkException(site, LinkError.UnknownSite, $"no site {site} is configured");
+
+    void ILinkOwner.OnMessage(LinkSession link, ulong channel, ReadOnlySpan<byte> message) => MessageHandler?.Invoke(link.Peer, channel, message);
+
     void ILinkOwner.OnChanged(LinkSession link) => Publish();
 
     void ILinkOwner.Warn(string message) => _warn(message);
@@ -157,22 +186,10 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
             RoundTripAt = _time.GetUtcNow(),
             Services = _services,
             AgentVersion = _options.AgentVersion,
+            Incarnation = _options.Incarnation,
         },
-        .. _links.Values.OrderBy(link => link.Peer, StringComparer.Ordinal).Select(StatusOf),
+        .. _links.Values.OrderBy(link => link.Peer, StringComparer.Ordinal).Select(link => link.Status),
     ];
-
-    private static SiteStatus StatusOf(LinkSession link) => new()
-    {
-        Name = link.Peer,
-        State = link.State,
-        Reason = link.Reason,
-        HeardAt = link.HeardAt,
-        RoundTrip = link.RoundTrip,
-        RoundTripAt = link.RoundTripAt,
-        RoundTripsFromThere = link.PeerStatus.RoundTrips.ToImmutableDictionary(pair => pair.Key, pair => TimeSpan.FromMicroseconds(pair.Value)),
-        Services = link.PeerStatus.Services,
-        AgentVersion = link.PeerStatus.AgentVersion,
-    };
 
     /// <summary>Stops the heartbeats.</summary>
     public void Dispose() => _timer?.Dispose();

@@ -13,8 +13,14 @@ public sealed record MeshPeer(string Site, string? Host, int Port)
     public bool IsDialable => Host is not null;
 }
 
-/// <summary>A site's mesh identity: paths of PEM files.</summary>
-/// <param name="Certificate">The certificate; its DNS name is <c>&lt;site&gt;.cheops.internal</c>, in lower case.</param>
+/// <summary>
+/// A site's mesh identity: paths of PEM files. A second certificate, <c>&lt;site&gt;-bulk.cheops.internal</c>, in a file beside
+/// the first (<c>site1-bulk.crt</c> beside <c>site1.crt</c>, its key likewise), gives bulk a link of its own; without it both
+/// lanes share one, and what is urgent may wait behind the few chunks of bulk that are in flight.
+/// </summary>
+/// <param name="Certificate">
+/// The certificate; its DNS name is <c>&lt;site&gt;.cheops.internal</c>, in lower case, and it names the address that peers dial.
+/// </param>
 /// <param name="Key">Its key.</param>
 /// <param name="Ca">Who signs the sites' certificates.</param>
 public sealed record MeshTls(string Certificate, string Key, string Ca);
@@ -33,6 +39,9 @@ public sealed record MeshOptions
 
     /// <summary>The mesh identity; null for a laboratory on loopback.</summary>
     public MeshTls? Tls { get; init; }
+
+    /// <summary>Whether this site has no certificate for a bulk link of its own, so that both lanes share the links it dials.</summary>
+    public bool SharesBulk { get; init; }
 
     /// <summary>The program to start.</summary>
     public string NatsServer { get; init; } = "nats-server";

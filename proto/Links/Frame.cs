@@ -17,6 +17,8 @@ public enum FrameKind : byte
     Reset = 5,
     /// <summary>Says how much of the bulk link has arrived.</summary>
     BulkAcknowledgement = 6,
+    /// <summary>One message to a channel of the other agent (Raft), without a stream.</summary>
+    Message = 7,
 }
 
 /// <summary>Marks on a frame.</summary>
@@ -63,10 +65,16 @@ public readonly record struct Frame
     /// <summary>Marks.</summary>
     public FrameFlags Flags { get; init; }
 
+    /// <summary>
+    /// Counts, wrapping, how often the link's streams were given up because frames were lost; both ends take the later
+    /// one they see. A frame of an earlier epoch is void.
+    /// </summary>
+    public ushort Epoch { get; init; }
+
     /// <summary>The sender's session: a random number of the process that sends.</summary>
     public uint FromSession { get; init; }
 
-    /// <summary>The session that the frame is meant for; 0 while it is not known, in heartbeats.</summary>
+    /// <summary>The session that the frame is meant for; 0 in heartbeats while it is not known, or no longer heard.</summary>
     public uint ToSession { get; init; }
 
     /// <summary>How long after <see cref="SentAtMs"/> the frame is worth anything, in milliseconds.</summary>
@@ -81,7 +89,7 @@ public readonly record struct Frame
     /// <summary>An offset in the stream or on the link, as the kind says.</summary>
     public ulong Offset { get; init; }
 
-    /// <summary>Counts the frames of a lane from 1, heartbeats (0) excepted: a gap tells that frames were lost.</summary>
+    /// <summary>Counts the frames of a lane from 1 in each epoch: a gap tells that frames were lost. A heartbeat repeats the last.</summary>
     public ulong Sequence { get; init; }
 
     /// <summary>Writes the header to the start of <paramref name="to"/>.</summary>
@@ -93,7 +101,7 @@ public readonly record struct Frame
         to[3] = (byte)Kind;
         to[4] = (byte)Flags;
         to[5] = HeaderSize;
-        to[6] = to[7] = 0;
+        BinaryPrimitives.WriteUInt16LittleEndian(to[6..], Epoch);
         BinaryPrimitives.WriteUInt32LittleEndian(to[8..], FromSession);
         BinaryPrimitives.WriteUInt32LittleEndian(to[12..], ToSession);
         BinaryPrimitives.WriteUInt32LittleEndian(to[16..], TimeToLiveMs);
@@ -121,6 +129,7 @@ public readonly record struct Frame
         {
             Kind = (FrameKind)message[3],
             Flags = (FrameFlags)message[4],
+            Epoch = BinaryPrimitives.ReadUInt16LittleEndian(message[6..]),
             FromSession = BinaryPrimitives.ReadUInt32LittleEndian(message[8..]),
             ToSession = BinaryPrimitives.ReadUInt32LittleEndian(message[12..]),
             TimeToLiveMs = BinaryPrimitives.ReadUInt32LittleEndian(message[16..]),
@@ -129,6 +138,6 @@ public readonly record struct Frame
             Offset = BinaryPrimitives.ReadUInt64LittleEndian(message[32..]),
             Sequence = BinaryPrimitives.ReadUInt64LittleEndian(message[40..]),
         };
-        return frame.Kind is >= FrameKind.Heartbeat and <= FrameKind.BulkAcknowledgement ? FrameStatus.Understood : FrameStatus.UnknownKind;
+        return frame.Kind is >= FrameKind.Heartbeat and <= FrameKind.Message ? FrameStatus.Understood : FrameStatus.UnknownKind;
     }
 }

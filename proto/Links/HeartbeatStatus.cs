@@ -14,8 +14,8 @@ public sealed record HeartbeatStatus
     /// <summary>How long ago that was, in microseconds.</summary>
     public ulong HeldMicroseconds { get; init; }
 
-    /// <summary>How often the sender has given this link's streams up, in its session: when it grows, the peer's ends are void.</summary>
-    public long Losses { get; init; }
+    /// <summary>Whether the sender has one link for both lanes: the peer's bulk frames must then come over the control link too.</summary>
+    public bool SharesBulk { get; init; }
 
     /// <summary>Whether the site takes no new requests.</summary>
     public bool Draining { get; init; }
@@ -42,8 +42,8 @@ public sealed record HeartbeatStatus
         buffer.Advance(16);
         using var json = new Utf8JsonWriter(buffer);
         json.WriteStartObject();
-        json.WriteNumber("losses", Losses);
         json.WriteBoolean("draining", Draining);
+        if (SharesBulk) json.WriteBoolean("sharesBulk", true);
         json.WriteString("agent", AgentVersion);
         json.WriteString("incarnation", Incarnation);
         json.WriteStartObject("services");
@@ -70,8 +70,8 @@ public sealed record HeartbeatStatus
             {
                 Echo = BinaryPrimitives.ReadUInt64LittleEndian(payload),
                 HeldMicroseconds = BinaryPrimitives.ReadUInt64LittleEndian(payload[8..]),
-                Losses = root.TryGetProperty("losses", out var losses) ? losses.GetInt64() : 0,
                 Draining = root.TryGetProperty("draining", out var draining) && draining.GetBoolean(),
+                SharesBulk = root.TryGetProperty("sharesBulk", out var shares) && shares.GetBoolean(),
                 AgentVersion = Text(root, "agent"),
                 Incarnation = Text(root, "incarnation"),
                 Services = Members(root, "services", Bounds.HeartbeatServicesMax, value => Limited(value.GetString())),

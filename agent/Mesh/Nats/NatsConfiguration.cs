@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 
 namespace Cheops.Agent.Mesh.Nats;
@@ -7,8 +8,8 @@ internal static class NatsNames
 {
     public static string Account(string peer, bool bulk) => (bulk ? "BULK_" : "LINK_") + peer;
 
-    /// <summary>The subject on which a site's agent receives, in the accounts of the pair.</summary>
-    public static string Inbox(string site) => "to." + site;
+    /// <summary>The subject on which a site's agent receives a lane, in the accounts of the pair.</summary>
+    public static string Inbox(string site, bool bulk) => (bulk ? "bulk." : "to.") + site;
 
     /// <summary>The DNS name in the certificate with which a site's link shows itself.</summary>
     public static string CertificateName(string site, bool bulk) => $"{site.ToLowerInvariant()}{(bulk ? "-bulk" : "")}.cheops.internal";
@@ -40,6 +41,25 @@ internal static class NatsConfiguration
     public static bool Dials(MeshOptions options, MeshPeer peer) =>
         peer.IsDialable && (options.Listen is null || string.CompareOrdinal(options.Site, peer.Site) > 0);
 
+    /// <summary>What must not be run; null when all is well. Settings say it earlier and by name: this is the last line of defence.</summary>
+    public static string? Mistake(MeshOptions options)
+    {
+        if (options.Tls is not null)
+        {
+            var names = options.Peers.Select(peer => peer.Site).Append(options.Site).Select(site => CertificateNames(site)).SelectMany(pair => pair).ToArray();
+            return names.Distinct().Count() == names.Length ? null : "two sites' names differ only in case, or by '-bulk': their certificates would be mistaken";
+        }
+
+        if (options.Listen is { } listen && !IPAddress.IsLoopback(listen.Address))
+            return $"without certificates the mesh listens on loopback only, not on {listen}: give CHEOPS_MESH_CERT, _KEY and _CA";
+        var far = options.Peers.FirstOrDefault(peer => peer.IsDialable && !IsLoopback(peer.Host!));
+        return far is null ? null : $"without certificates the mesh dials loopback addresses only, not {far.Site} at {far.Host}: give CHEOPS_MESH_CERT, _KEY and _CA";
+    }
+
+    private static string[] CertificateNames(string site) => [NatsNames.CertificateName(site, bulk: false), NatsNames.CertificateName(site, bulk: true)];
+
+    private static bool IsLoopback(string host) => IPAddress.TryParse(host, out var address) ? IPAddress.IsLoopback(address) : host == "localhost";
+
     /// <summary>The configuration's text.</summary>
     public static string Generate(MeshOptions options, NatsAccess access)
     {
@@ -63,7 +83,7 @@ internal static class NatsConfiguration
         text.AppendLine("accounts {");
         foreach (var (peer, bulk) in Lanes(options))
         {
-            text.Append($"  {NatsNames.Account(peer.Site, bulk)} {{ users: [ ");
+            text.Append($"  {Quoted(NatsNames.Account(peer.Site, bulk))} {{ users: [ ");
             text.Append($"{{user: {Quoted(NatsAccess.User(peer.Site, bulk))}, password: {Quoted(access.Password)}, allowed_connection_types: [\"STANDARD\"]}}");
             if (options.Tls is not null && !Dials(options, peer))
                 text.Append($" {{user: {Quoted(NatsNames.CertificateName(peer.Site, bulk))}, allowed_connection_types: [\"LEAFNODE\"]}}");
@@ -93,7 +113,7 @@ internal static class NatsConfiguration
                 {
                     var user = (bulk ? "bulk_" : "link_") + peer.Site;
                     text.AppendLine(
-                        $"    {{user: {Quoted(user)}, password: {Quoted(LaboratoryPassword)}, account: {NatsNames.Account(peer.Site, bulk)}}}");
+                        $"    {{user: {Quoted(user)}, password: {Quoted(LaboratoryPassword)}, account: {Quoted(NatsNames.Account(peer.Site, bulk))}}}");
                 }
 
                 text.AppendLine("  ] }");
@@ -101,7 +121,8 @@ internal static class NatsConfiguration
         }
 
         text.AppendLine("  remotes: [");
-        foreach (var (peer, bulk) in Lanes(options).Where(lane => Dials(options, lane.Peer))) WriteRemote(text, options, peer, bulk);
+        foreach (var (peer, bulk) in Lanes(options).Where(lane => Dials(options, lane.Peer) && !(lane.Bulk && options.SharesBulk)))
+            WriteRemote(text, options, peer, bulk);
         text.AppendLine("  ]");
         text.AppendLine("}");
     }
@@ -109,7 +130,7 @@ internal static class NatsConfiguration
     private static void WriteRemote(StringBuilder text, MeshOptions options, MeshPeer peer, bool bulk)
     {
         var host = peer.Host!.Contains(':', StringComparison.Ordinal) ? $"[{peer.Host}]" : peer.Host;
-        var account = NatsNames.Account(peer.Site, bulk);
+        var account = Quoted(NatsNames.Account(peer.Site, bulk));
         if (options.Tls is not { } tls)
         {
             var user = (bulk ? "bulk_" : "link_") + options.Site;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Threading.Channels;
 using Cheops.Agent.Mesh.Protocol;
 using Cheops.Proto;
 using NATS.Client.Core;
@@ -8,12 +7,12 @@ namespace Cheops.Agent.Mesh.Nats;
 
 /// <summary>Where and how a lane's connection signs in at the local nats-server.</summary>
 /// <param name="Url">The server.</param>
-/// <param name="User">The user; empty to use what <paramref name="Url"/> says.</param>
+/// <param name="User">The user.</param>
 /// <param name="Password">The password.</param>
 internal sealed record NatsSignIn(string Url, string User, string Password);
 
 /// <summary>
-/// A link over NATS: one connection to the local server for each lane, each in the account of this pair of sites.
+/// A link over NATS: one connection to the local server for each lane, each in an account of this pair of sites alone.
 /// </summary>
 internal sealed class NatsLinkTransport : ILinkTransport, IAsyncDisposable
 {
@@ -21,119 +20,135 @@ internal sealed class NatsLinkTransport : ILinkTransport, IAsyncDisposable
     private readonly string _peer;
     private readonly Func<bool, NatsSignIn> _signIn;
     private readonly TimeProvider _time;
-    private readonly NatsConnection[] _connections = new NatsConnection[2];
+    private readonly NatsConnection?[] _connections = new NatsConnection?[2];
     private readonly CancellationTokenSource _stopping = new();
-    private Task _receiving = Task.CompletedTask;
+    private readonly string _nobody;
+
+    // The connection holds its subscriptions weakly: without this they would fall silent at the next collection.
+    private readonly List<NatsSubscription>[] _subscriptions = [[], []];
+    private volatile bool _peerSharesBulk;
+    private Task _subscribing = Task.CompletedTask;
 
     /// <summary>Prepares the link.</summary>
     /// <param name="self">This site.</param>
     /// <param name="peer">The other site.</param>
-    /// <param name="signIn">How to sign in, for bulk or control.</param>
+    /// <param name="sharesBulk">Whether this site has one link to it for both lanes.</param>
+    /// <param name="signIn">How to sign in now, for bulk or control.</param>
     /// <param name="time">The clock.</param>
-    public NatsLinkTransport(string self, string peer, Func<bool, NatsSignIn> signIn, TimeProvider time)
+    public NatsLinkTransport(string self, string peer, bool sharesBulk, Func<bool, NatsSignIn> signIn, TimeProvider time)
     {
         _self = self;
         _peer = peer;
         _signIn = signIn;
         _time = time;
+        _nobody = "nobody." + self;
+        SharesBulk = sharesBulk;
     }
 
+    /// <inheritdoc/>
+    public bool SharesBulk { get; }
+
+    /// <inheritdoc/>
+    public bool PeerSharesBulk
+    {
+        set => _peerSharesBulk = value;
+    }
+
+    /// <inheritdoc/>
     public void Start(Action<LinkLane, ReadOnlyMemory<byte>> receive, Action<ulong> undeliverable)
     {
-        foreach (var lane in (ReadOnlySpan<LinkLane>)[LinkLane.Control, LinkLane.Bulk])
-            _connections[(int)lane] = new NatsConnection(Options(lane));
-        _receiving = Task.WhenAll(
-            ReceiveAsync(LinkLane.Control, receive),
-            ReceiveAsync(LinkLane.Bulk, receive),
-            WatchUndeliverableAsync(undeliverable));
+        // With shared links bulk arrives in the control account: from a peer that shares, or because this site does.
+        _subscribing = Task.WhenAll(
+            ConnectAsync(
+                LinkLane.Control,
+                connection => Received(connection, LinkLane.Control, receive),
+                connection => Nobody(connection, undeliverable),
+                connection => SharesBulk ? null : Received(connection, LinkLane.Bulk, receive)),
+            ConnectAsync(
+                LinkLane.Bulk,
+                connection => Received(connection, LinkLane.Bulk, receive),
+                connection => SharesBulk ? null : Nobody(connection, undeliverable)));
     }
 
-    private NatsOpts Options(LinkLane lane)
-    {
-        var signIn = _signIn(lane == LinkLane.Bulk);
-        return NatsOpts.Default with
-        {
-            Url = signIn.Url,
-            AuthOpts = signIn.User.Length > 0 ? new NatsAuthOpts { Username = signIn.User, Password = signIn.Password } : NatsAuthOpts.Default,
-            Name = $"cheops {_self} to {_peer} {lane}",
-            SerializerRegistry = RawRegistry.Instance,
-            IgnoreAuthErrorAbort = true,
-            MaxReconnectRetry = -1,
-            ReconnectWaitMin = TimeSpan.FromMilliseconds(100),
-            ReconnectWaitMax = TimeSpan.FromMilliseconds(500),
-            ReconnectJitter = TimeSpan.FromMilliseconds(50),
-            WriterBufferSize = Bounds.FramePayloadSizeMax + 4096,
-            ReaderBufferSize = 64 * 1024,
-
-            // A dropped message would be a lost frame: the connection waits instead.
-            SubPendingChannelCapacity = Bounds.LinkReceiveQueueMax,
-            SubPendingChannelFullMode = BoundedChannelFullMode.Wait,
-        };
-    }
-
-    private async Task ReceiveAsync(LinkLane lane, Action<LinkLane, ReadOnlyMemory<byte>> receive)
-    {
-        var connection = _connections[(int)lane];
-        await KeepAsync(connection, async () =>
-        {
-            await foreach (var message in connection.SubscribeAsync<NatsMemoryOwner<byte>>(NatsNames.Inbox(_self), cancellationToken: _stopping.Token))
-            {
-                using var data = message.Data;
-                receive(lane, data.Memory);
-            }
-        });
-    }
-
-    private string UndeliverableSubject => "nobody." + _self;
+    private NatsSubscription Received(NatsConnection connection, LinkLane lane, Action<LinkLane, ReadOnlyMemory<byte>> receive) =>
+        new(connection, NatsNames.Inbox(_self, lane == LinkLane.Bulk), (_, _, payload) => receive(lane, payload));
 
     // The server answers "no responders" to the reply subject of a message that nobody is there to receive.
-    private async Task WatchUndeliverableAsync(Action<ulong> undeliverable)
-    {
-        var connection = _connections[(int)LinkLane.Control];
-        await KeepAsync(connection, async () =>
+    private NatsSubscription Nobody(NatsConnection connection, Action<ulong> undeliverable) =>
+        new(connection, _nobody + ".*", (subject, noResponders, _) =>
         {
-            await foreach (var message in connection.SubscribeAsync<NatsMemoryOwner<byte>>(UndeliverableSubject + ".*", cancellationToken: _stopping.Token))
-            {
-                message.Data.Dispose();
-                if (message.HasNoResponders
-                    && ulong.TryParse(message.Subject.AsSpan(UndeliverableSubject.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var token))
-                    undeliverable(token);
-            }
+            if (noResponders && ulong.TryParse(subject.AsSpan(_nobody.Length + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var token))
+                undeliverable(token);
         });
-    }
 
-    // A subscription lives through reconnections; what ends it all the same must not end the link for good.
-    private async Task KeepAsync(NatsConnection connection, Func<Task> subscribe)
+    // Subscriptions live through reconnections; until the first connection stands, the server is tried again and again.
+    private async Task ConnectAsync(LinkLane lane, params Func<NatsConnection, NatsSubscription?>[] subscriptions)
     {
+        var connection = new NatsConnection(Options(lane));
+        connection.OnConnectingAsync = _ => ValueTask.FromResult(CurrentAddress(lane));
+        var made = 0;
         while (!_stopping.IsCancellationRequested)
         {
             try
             {
                 await connection.ConnectAsync();
-                await subscribe();
-            }
-            catch (OperationCanceledException) when (_stopping.IsCancellationRequested)
-            {
+                for (; made < subscriptions.Length; made++)
+                {
+                    if (subscriptions[made](connection) is not { } subscription) continue;
+                    await connection.AddSubAsync(subscription, _stopping.Token);
+                    _subscriptions[(int)lane].Add(subscription);
+                }
+
+                Volatile.Write(ref _connections[(int)lane], connection);
+                if (_stopping.IsCancellationRequested) break;
                 return;
             }
             catch (Exception e) when (e is NatsException or OperationCanceledException or ObjectDisposedException or IOException)
             {
-                if (_stopping.IsCancellationRequested) return;
                 await Task.Delay(TimeSpan.FromMilliseconds(Bounds.NatsRestartPauseMinMs), _time);
             }
         }
+
+        await connection.DisposeAsync();
     }
 
+    // The server may come back at another port.
+    private (string, int) CurrentAddress(LinkLane lane)
+    {
+        var url = new Uri(_signIn(lane == LinkLane.Bulk).Url);
+        return (url.Host, url.Port);
+    }
+
+    private NatsOpts Options(LinkLane lane)
+    {
+        var signIn = _signIn(lane == LinkLane.Bulk && !SharesBulk);
+        return NatsOpts.Default with
+        {
+            Url = signIn.Url,
+            AuthOpts = new NatsAuthOpts { Username = signIn.User, Password = signIn.Password },
+            Name = $"cheops {_self} to {_peer} {lane}",
+            SerializerRegistry = RawRegistry.Instance,
+            IgnoreAuthErrorAbort = true,
+            MaxReconnectRetry = -1,
+            ReconnectWaitMin = TimeSpan.FromMilliseconds(50),
+            ReconnectWaitMax = TimeSpan.FromMilliseconds(500),
+            ReconnectJitter = TimeSpan.FromMilliseconds(50),
+            WriterBufferSize = Bounds.FramePayloadSizeMax + 4096,
+            ReaderBufferSize = 64 * 1024,
+        };
+    }
+
+    /// <inheritdoc/>
     public async ValueTask SendAsync(LinkLane lane, ReadOnlyMemory<byte> message, ulong token, CancellationToken cancellation)
     {
-        var connection = _connections[(int)lane];
+        var connection = Volatile.Read(ref _connections[(int)(lane == LinkLane.Bulk && _peerSharesBulk ? LinkLane.Control : lane)]);
 
         // With the server gone a publish would hang, and be sent long after: refuse it now.
         if (connection is not { ConnectionState: NatsConnectionState.Open }) throw new IOException("the local nats-server is not connected");
-        var replyTo = token == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"{UndeliverableSubject}.{token}");
+        var replyTo = token == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"{_nobody}.{token}");
         try
         {
-            var sending = connection.PublishAsync(NatsNames.Inbox(_peer), message, replyTo: replyTo, cancellationToken: cancellation);
+            var sending = connection.PublishAsync(NatsNames.Inbox(_peer, lane == LinkLane.Bulk), message, replyTo: replyTo, cancellationToken: cancellation);
             if (sending.IsCompletedSuccessfully) return;
             await sending.AsTask().WaitAsync(TimeSpan.FromMilliseconds(Bounds.LinkSendTimeMaxMs), _time, cancellation);
         }
@@ -146,12 +161,12 @@ internal sealed class NatsLinkTransport : ILinkTransport, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
+        await _subscribing;
         foreach (var connection in _connections)
         {
             if (connection is not null) await connection.DisposeAsync();
         }
 
-        await _receiving;
         _stopping.Dispose();
     }
 

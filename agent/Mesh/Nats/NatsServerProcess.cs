@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Cheops.Proto;
 
@@ -11,8 +12,10 @@ namespace Cheops.Agent.Mesh.Nats;
 /// Runs this site's nats-server as a child: writes and checks its configuration, starts it, and starts it again with
 /// growing pauses whenever it ends. The child cannot outlive the agent, however the agent ends.
 /// </summary>
-internal sealed class NatsServerProcess : IDisposable
+internal sealed partial class NatsServerProcess : IDisposable
 {
+    private const int Hangup = 1;
+
     private readonly MeshOptions _options;
     private readonly Action<string, bool> _log;
     private readonly Thread _thread;
@@ -20,7 +23,8 @@ internal sealed class NatsServerProcess : IDisposable
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
     private volatile NatsAccess? _access;
-    private Process? _process;
+    private bool _portTaken;
+    private volatile Process? _process;
 
     /// <summary>Prepares to run the server.</summary>
     /// <param name="options">What to configure it for.</param>
@@ -57,12 +61,19 @@ internal sealed class NatsServerProcess : IDisposable
             try
             {
                 // The same port as before, so that the agent's connections find the server again by themselves.
-                _access ??= new NatsAccess(FreePort(), _password);
+                if (_access is null || _portTaken) _access = new NatsAccess(FreePort(), _password);
+                _portTaken = false;
                 var file = WriteConfiguration(_access);
                 Check(file);
                 Run(file);
             }
-            catch (Exception e) when (e is IOException or Win32Exception or UnauthorizedAccessException or InvalidOperationException)
+            catch (Win32Exception e)
+            {
+                var message = $"{_options.NatsServer} or setpriv cannot be started ({e.Message}): install nats-server and util-linux, or set CHEOPS_NATS_SERVER";
+                _log(message, true);
+                _firstStart.TrySetException(new IOException(message, e));
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException)
             {
                 _log(e.Message, true);
                 _firstStart.TrySetException(new IOException(e.Message, e));
@@ -104,13 +115,17 @@ internal sealed class NatsServerProcess : IDisposable
 
     private void Run(string file)
     {
-        using var process = Process.Start(new ProcessStartInfo("setpriv", ["--pdeathsig", "TERM", _options.NatsServer, "-c", file])
+        // The kernel ends it with this thread, and this thread ends with the agent, however the agent ends.
+        var start = new ProcessStartInfo("setpriv", ["--pdeathsig", "KILL", _options.NatsServer, "-c", file])
         {
             RedirectStandardError = true,
             RedirectStandardInput = true,
-        }) ?? throw new IOException("setpriv could not be started");
+        };
+        start.Environment["GOMEMLIMIT"] = "40MiB";
+        using var process = Process.Start(start) ?? throw new IOException("setpriv could not be started");
         process.StandardInput.Close();
         _process = process;
+        if (_stopping.IsSet) process.Kill();
         Starts++;
         _log($"nats-server started (process {process.Id})", false);
         _firstStart.TrySetResult();
@@ -125,7 +140,9 @@ internal sealed class NatsServerProcess : IDisposable
     private void Forward(string line)
     {
         var serious = line.Contains("[ERR]", StringComparison.Ordinal) || line.Contains("[FTL]", StringComparison.Ordinal);
-        if (line.Contains("address already in use", StringComparison.Ordinal) && line.Contains("client", StringComparison.OrdinalIgnoreCase)) _access = null;
+
+        // Someone took the port between the choice and the start: choose another.
+        if (line.Contains("Error listening on port", StringComparison.Ordinal)) _portTaken = true;
         _log(line, serious);
     }
 
@@ -135,6 +152,23 @@ internal sealed class NatsServerProcess : IDisposable
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
+
+    /// <summary>Makes the server read its certificates again.</summary>
+    public void Reload()
+    {
+        if (_process is not { } process) return;
+        try
+        {
+            if (Kill(process.Id, Hangup) != 0) _log("nats-server could not be told to read its certificates again", true);
+        }
+        catch (InvalidOperationException)
+        {
+            // It has ended, and reads them when it is started again.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int process, int signal);
 
     public void Dispose()
     {

@@ -22,6 +22,9 @@ internal sealed class BulkWindow
     /// <summary>Bytes that may be sent now.</summary>
     public long Room => Size - _reserved;
 
+    /// <summary>When the oldest chunk in flight was sent; null when there is none.</summary>
+    public long? OldestSentAtUs => _inFlight.TryPeek(out var first) ? first.SentAtUs : null;
+
     /// <summary>Takes room for a chunk that is about to be sent.</summary>
     public void Reserve(int bytes) => _reserved += bytes;
 

@@ -12,6 +12,15 @@ public enum LinkLane : byte
 /// <summary>Carries messages to and from the agent of one other site. Messages on one lane stay in order; some may be lost or late.</summary>
 public interface ILinkTransport
 {
+    /// <summary>Whether this end has one link for both lanes; the peer is told.</summary>
+    bool SharesBulk => false;
+
+    /// <summary>Whether the peer has one link for both lanes: what is sent on the bulk lane must go over it too.</summary>
+    bool PeerSharesBulk
+    {
+        set { }
+    }
+
     /// <summary>Begins to deliver. The callbacks must not block; a message's bytes are valid during the call only.</summary>
     /// <param name="receive">Takes a message from the other site's agent, and from nobody else.</param>
     /// <param name="undeliverable">Told the token of a message that surely reached nobody.</param>

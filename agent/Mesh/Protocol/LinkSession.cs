@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Text;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
@@ -16,23 +16,33 @@ internal interface ILinkOwner
     /// <summary>Whether this site takes no new requests.</summary>
     bool IsDraining { get; }
 
-    /// <summary>A link's state has changed.</summary>
+    /// <summary>A link's state, or what is known of its peer, has changed.</summary>
     void OnChanged(LinkSession link);
 
     /// <summary>The peer opened a stream; <paramref name="channel"/> is the owner's now.</summary>
     void OnStream(LinkSession link, StreamHead head, Channel channel);
+
+    /// <summary>The peer sent a message to a channel; its bytes are valid during the call only.</summary>
+    void OnMessage(LinkSession link, ulong channel, ReadOnlySpan<byte> message);
 
     /// <summary>Something that a person should know of, once per change.</summary>
     void Warn(string message);
 }
 
 /// <summary>
-/// This agent's end of the link to one other site: liveness by heartbeats, and streams. Reads no clock and no chance of
-/// its own and starts no thread: the owner calls <see cref="Beat"/>, the transport delivers.
+/// This agent's end of the link to one other site: liveness by heartbeats, streams, and messages. Reads no clock and no
+/// chance of its own and starts no thread: the owner calls <see cref="Tick"/>, the transport delivers.
 /// </summary>
-/// <remarks>LAYOUT.md in proto/Links describes the frames. Everything here is guarded by <see cref="Gate"/>; nothing is awaited in it.</remarks>
-internal sealed class LinkSession
+/// <remarks>
+/// LAYOUT.md in proto/Links describes the frames. Everything here is guarded by <see cref="Gate"/>; nothing is awaited
+/// and nobody else is called in it. This file: state and sending; <c>LinkSession.Receiving.cs</c>: what arrives.
+/// </remarks>
+internal sealed partial class LinkSession
 {
+    // What tokens of undeliverable messages mean, when they are no stream's number.
+    private const ulong HeartbeatToken = ulong.MaxValue;
+    private const ulong FrameToken = ulong.MaxValue - 1;
+
     private readonly ILinkTransport _transport;
     private readonly ILinkOwner _owner;
     private readonly TimeProvider _time;
@@ -40,34 +50,26 @@ internal sealed class LinkSession
     private readonly uint _session;
     private readonly bool _opensOdd;
     private readonly Dictionary<ulong, LinkStream> _streams = [];
-    private readonly Queue<TaskCompletionSource> _bulkWaiters = new();
-    private readonly PeerClock _peerClock = new();
-    private BulkWindow _bulk = new();
-    private uint _peerSession;
+    private readonly Liveness _liveness;
+    private readonly SemaphoreSlim[] _sending = [new(1), new(1)];
+    private readonly ulong[] _sent = new ulong[2];
+    private readonly ulong[] _received = new ulong[2];
+    private BulkTurns _turns = new();
+    private ushort _epoch;
     private ulong _nextStream;
     private ulong _lastPeerStream;
     private long _bulkSent;
     private long _bulkReceived;
-    private readonly ulong[] _sent = new ulong[2];
-    private readonly ulong[] _received = new ulong[2];
-    private readonly SemaphoreSlim[] _sending = [new(1), new(1)];
-    private long _losses;
-    private long _peerLosses;
-    private bool _heardFromPeer;
-    private ulong _beat;
-    private readonly long[] _beatSentUs = new long[64];
-    private ulong _peerBeat;
-    private long _peerBeatUs;
-    private long _heardUs = -1;
-    private long _echoedUs = -1;
-    private long _roundTripUs = -1;
-    private long _roundTripAtUs;
+    private int _resetsQueued;
+    private ulong _acknowledgeUpTo;
+    private bool _acknowledging;
     private bool _warnedVersion;
 
     public LinkSession(string self, string peer, uint session, ILinkTransport transport, ILinkOwner owner, WindowBudget budget, TimeProvider time)
     {
         Peer = peer;
         _session = session;
+        _liveness = new Liveness(session);
         _transport = transport;
         _owner = owner;
         _time = time;
@@ -86,23 +88,8 @@ internal sealed class LinkSession
     /// <summary>Shared by all links.</summary>
     public WindowBudget Budget { get; }
 
-    /// <summary>The link's state.</summary>
-    public SiteState State { get; private set; }
-
-    /// <summary>Why, in words for a person.</summary>
-    public string Reason { get; private set; } = "not heard from yet";
-
     /// <summary>What the peer's last heartbeat said.</summary>
     public HeartbeatStatus PeerStatus { get; private set; } = new();
-
-    /// <summary>When the peer was last heard from; null for never.</summary>
-    public DateTimeOffset? HeardAt => InstantOf(_heardUs);
-
-    /// <summary>Smoothed round-trip time; null when not measured.</summary>
-    public TimeSpan? RoundTrip => _roundTripUs < 0 ? null : TimeSpan.FromMicroseconds(_roundTripUs);
-
-    /// <summary>When it was measured.</summary>
-    public DateTimeOffset? RoundTripAt => _roundTripUs < 0 ? null : InstantOf(_roundTripAtUs);
 
     /// <summary>Streams open.</summary>
     public int StreamCount
@@ -113,12 +100,36 @@ internal sealed class LinkSession
         }
     }
 
-    /// <summary>Bytes sent and received on the bulk lane in this session.</summary>
+    /// <summary>Bytes sent and received on the bulk lane, and how many may be in flight now.</summary>
     public (long Sent, long Received, long Window) Bulk
     {
         get
         {
-            lock (Gate) return (_bulkSent, _bulkReceived, _bulk.Size);
+            lock (Gate) return (_bulkSent, _bulkReceived, _turns.Window.Size);
+        }
+    }
+
+    /// <summary>What is known of the peer.</summary>
+    public SiteStatus Status
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return new SiteStatus
+                {
+                    Name = Peer,
+                    State = _liveness.State,
+                    Reason = _liveness.Reason,
+                    HeardAt = InstantOf(_liveness.HeardUs),
+                    RoundTrip = _liveness.RoundTripUs < 0 ? null : TimeSpan.FromMicroseconds(_liveness.RoundTripUs),
+                    RoundTripAt = _liveness.RoundTripUs < 0 ? null : InstantOf(_liveness.RoundTripAtUs),
+                    RoundTripsFromThere = PeerStatus.RoundTrips.ToImmutableDictionary(pair => pair.Key, pair => TimeSpan.FromMicroseconds(pair.Value)),
+                    Services = PeerStatus.Services,
+                    AgentVersion = PeerStatus.AgentVersion,
+                    Incarnation = PeerStatus.Incarnation,
+                };
+            }
         }
     }
 
@@ -133,34 +144,180 @@ internal sealed class LinkSession
         Beat();
     }
 
-    // ---- liveness ---------------------------------------------------------------------------------------------
-
-    /// <summary>Sends a heartbeat, and looks whether the peer's have stayed away. Called every <see cref="Bounds.HeartbeatMs"/>.</summary>
-    public void Beat()
+    /// <summary>Looks whether the peer has fallen silent. Called every <see cref="Bounds.LinkTickMs"/>.</summary>
+    public void Tick()
     {
-        Judge();
-        HeartbeatStatus status;
-        ulong beat;
+        LivenessChange change;
         lock (Gate)
         {
             var now = NowUs;
-            beat = ++_beat;
-            _beatSentUs[beat % (ulong)_beatSentUs.Length] = now;
-            status = _owner.Status with { Losses = _losses, Echo = _peerBeat, HeldMicroseconds = _peerBeat == 0 ? 0 : (ulong)(now - _peerBeatUs) };
+            change = _liveness.Judge(now);
+            if (change == LivenessChange.WentDown) Lose(_liveness.Reason);
+            else if (_turns.Window.OldestSentAtUs is { } since && now - since > Bounds.BulkSilenceMaxMs * 1000L) Lose("the bulk lane stands still");
+            else return;
         }
 
-        var payload = status.Encode();
-        var message = new byte[Frame.HeaderSize + payload.Length];
-        payload.Span.CopyTo(message.AsSpan(Frame.HeaderSize));
-        Forget(SendFrameAsync(
-            LinkLane.Control,
-            new Frame { Kind = FrameKind.Heartbeat, Offset = beat, TimeToLiveMs = Bounds.HeartbeatMs * Bounds.HeartbeatsMissedMax },
-            message,
-            payload.Length,
-            HeartbeatToken));
+        Changed();
     }
 
-    private const ulong HeartbeatToken = ulong.MaxValue;
+    /// <summary>Sends a heartbeat. Called every <see cref="Bounds.HeartbeatMs"/>.</summary>
+    public void Beat()
+    {
+        var status = _owner.Status with { SharesBulk = _transport.SharesBulk };
+        Frame frame;
+        ReadOnlyMemory<byte> payload;
+        lock (Gate) (frame, payload) = _liveness.Next(status, NowUs);
+        var message = new byte[Frame.HeaderSize + payload.Length];
+        payload.Span.CopyTo(message.AsSpan(Frame.HeaderSize));
+        Forget(SendFrameAsync(LinkLane.Control, frame, message, payload.Length, HeartbeatToken));
+    }
+
+    // Whoever is told that a link has changed may ask it anything, so the lock is not held; and the peer hears of it at once.
+    private void Changed()
+    {
+        Beat();
+        _owner.OnChanged(this);
+    }
+
+    /// <summary>Opens a stream; nothing is sent before its first bytes.</summary>
+    /// <exception cref="LinkException">The site is down, draining or incompatible, or too many streams are open.</exception>
+    public Channel OpenStream(StreamHead head)
+    {
+        lock (Gate)
+        {
+            ThrowUnlessUp();
+            if (_streams.Count >= Bounds.LinkStreamsMax)
+                throw new LinkException(Peer, LinkError.TooManyStreams, $"{Bounds.LinkStreamsMax} streams to {Peer} are open");
+            var stream = new LinkStream(this, _nextStream, _epoch, head);
+            _nextStream += 2;
+            _streams[stream.Id] = stream;
+            return new BufferedChannel(stream);
+        }
+    }
+
+    /// <summary>Sends one message to a channel of the peer, which may be lost. Completes when it is on its way.</summary>
+    /// <exception cref="IOException">It was not sent; a <see cref="LinkException"/> says that the site is not up.</exception>
+    public async ValueTask SendMessageAsync(ulong channel, ReadOnlyMemory<byte> message, uint timeToLiveMs)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(message.Length, Bounds.FramePayloadSizeMax);
+        ushort epoch;
+        lock (Gate)
+        {
+            if (_liveness.State != SiteState.Draining) ThrowUnlessUp();
+            epoch = _epoch;
+        }
+
+        var buffer = ArrayPool<byte>.Shared.Rent(Frame.HeaderSize + message.Length);
+        try
+        {
+            message.CopyTo(buffer.AsMemory(Frame.HeaderSize));
+            var frame = new Frame { Kind = FrameKind.Message, Stream = channel, Epoch = epoch, TimeToLiveMs = timeToLiveMs };
+            await SendFrameAsync(LinkLane.Control, frame, buffer, message.Length, FrameToken);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private void ThrowUnlessUp()
+    {
+        if (_liveness.State == SiteState.Draining) throw new LinkException(Peer, LinkError.Draining, $"{Peer} is draining");
+        if (_liveness.State == SiteState.Up) return;
+        var state = _liveness.State == SiteState.Unknown ? "not known to be up" : _liveness.State.ToString().ToLowerInvariant();
+        throw new LinkException(Peer, LinkError.SiteDown, $"{Peer} is {state}: {_liveness.Reason}");
+    }
+
+    internal void Forget(LinkStream stream) => _streams.Remove(stream.Id);
+
+    /// <summary>Takes a turn on the bulk lane; null when it is there at once. Called with the lock held.</summary>
+    internal Task<bool>? TakeBulkTurn(int bytes) => _turns.Take(bytes);
+
+    /// <summary>Gives a turn back that is not used. Called with the lock held.</summary>
+    internal void ReturnBulkTurn(ushort epoch, int bytes)
+    {
+        if (epoch == _epoch) _turns.Return(bytes);
+    }
+
+    // Frames were lost, or must be taken for lost: what is open fails at both ends, and counting begins anew.
+    private void Lose(string why) => BeginEpoch((ushort)(_epoch + 1), why);
+
+    private void BeginEpoch(ushort epoch, string why)
+    {
+        _epoch = epoch;
+        Array.Clear(_sent);
+        Array.Clear(_received);
+        _turns.End();
+        _turns = new BulkTurns();
+        _acknowledgeUpTo = 0;
+        foreach (var stream in _streams.Values.ToArray()) stream.Fail(LinkError.LinkLost, $"the link to {Peer} was lost: {why}");
+    }
+
+    internal void SendReset(ulong stream, ushort epoch, LinkError error, string detail)
+    {
+        // A peer that provokes resets faster than they can be sent keeps no promise: its streams go.
+        lock (Gate)
+        {
+            if (epoch != _epoch) return;
+            if (_resetsQueued >= Bounds.LinkResetsQueuedMax)
+            {
+                Lose("too many resets wait to be sent");
+                return;
+            }
+
+            _resetsQueued++;
+        }
+
+        Forget(SendResetAsync(stream, epoch, error, detail));
+    }
+
+    private async ValueTask SendResetAsync(ulong stream, ushort epoch, LinkError error, string detail)
+    {
+        try
+        {
+            var bytes = Encoding.UTF8.GetBytes(detail.Length > Bounds.ResetDetailSizeMax / 4 ? detail[..(Bounds.ResetDetailSizeMax / 4)] : detail);
+            var message = new byte[Frame.HeaderSize + 1 + bytes.Length];
+            message[Frame.HeaderSize] = (byte)error;
+            bytes.CopyTo(message, Frame.HeaderSize + 1);
+            await SendFrameAsync(LinkLane.Control, new Frame { Kind = FrameKind.Reset, Stream = stream, Epoch = epoch }, message, 1 + bytes.Length, FrameToken);
+        }
+        finally
+        {
+            lock (Gate) _resetsQueued--;
+        }
+    }
+
+    // One acknowledgement is under way at a time, and says the latest.
+    private async ValueTask AcknowledgeAsync()
+    {
+        while (true)
+        {
+            Frame frame;
+            lock (Gate)
+            {
+                if (_acknowledgeUpTo == 0)
+                {
+                    _acknowledging = false;
+                    return;
+                }
+
+                frame = new Frame { Kind = FrameKind.BulkAcknowledgement, Offset = _acknowledgeUpTo, Epoch = _epoch };
+                _acknowledgeUpTo = 0;
+            }
+
+            try
+            {
+                await SendFrameAsync(LinkLane.Control, frame);
+            }
+            catch (IOException)
+            {
+                // The next epoch has begun, and with it another count.
+            }
+        }
+    }
+
+    /// <summary>With which token a stream's frame tells that nobody received it: an opening with its stream's number.</summary>
+    internal static ulong TokenOf(in Frame frame) => frame.Kind == FrameKind.Open ? frame.Stream : FrameToken;
 
     private static async void Forget(ValueTask sending)
     {
@@ -170,320 +327,18 @@ internal sealed class LinkSession
         }
         catch (IOException)
         {
-            // The heartbeats that stay away tell.
+            // The link is lost, and that is told where it matters.
         }
-    }
-
-    private void Judge()
-    {
-        const long SilenceMaxUs = Bounds.HeartbeatMs * Bounds.HeartbeatsMissedMax * 1000L;
-        lock (Gate)
-        {
-            if (State is not (SiteState.Up or SiteState.Draining)) return;
-            var now = NowUs;
-            if (now - _heardUs > SilenceMaxUs) Down($"nothing heard for {(now - _heardUs) / 1_000_000.0:0.0} s");
-            else if (now - _echoedUs > SilenceMaxUs + Bounds.HeartbeatMs * 1000L) Down("it does not hear this site: the link is cut in one direction");
-            else return;
-        }
-
-        _owner.OnChanged(this);
-    }
-
-    private void Down(string reason)
-    {
-        State = SiteState.Down;
-        Reason = reason;
-        FailAll(LinkError.LinkLost, $"the link to {Peer} was lost: {reason}");
-    }
-
-    private void FailAll(LinkError error, string detail)
-    {
-        _losses++;
-        _bulk = new BulkWindow();
-        foreach (var stream in _streams.Values.ToArray()) stream.Fail(new LinkException(Peer, error, detail));
-        while (_bulkWaiters.TryDequeue(out var waiter)) waiter.TrySetResult();
-    }
-
-    private void OnUndeliverable(ulong token)
-    {
-        lock (Gate)
-        {
-            if (token != HeartbeatToken)
-            {
-                if (_streams.TryGetValue(token, out var stream))
-                    stream.Fail(new LinkException(Peer, LinkError.SiteDown, $"{Peer} is not there: nobody received the request"));
-                return;
-            }
-
-            if (State == SiteState.Down) return;
-            Down("its agent, or the link to it, is not there");
-        }
-
-        _owner.OnChanged(this);
-    }
-
-    private void OnHeartbeat(in Frame frame, ReadOnlySpan<byte> payload)
-    {
-        if (HeartbeatStatus.Decode(payload) is not { } status) return;
-        bool answer;
-        lock (Gate)
-        {
-            var now = NowUs;
-            if (frame.FromSession != _peerSession)
-            {
-                Renew(frame.FromSession);
-            }
-            else if (frame.Offset <= _peerBeat || _peerClock.LatenessMs(frame.SentAtMs, now) > frame.TimeToLiveMs)
-            {
-                // Late or doubled: no sign that the peer is there now.
-                return;
-            }
-
-            _peerBeat = frame.Offset;
-            _peerBeatUs = now;
-            _heardUs = now;
-            if (frame.ToSession == _session && status.Echo > 0 && status.Echo <= _beat && _beat - status.Echo < (ulong)_beatSentUs.Length)
-                OnEcho(now, _beatSentUs[status.Echo % (ulong)_beatSentUs.Length], status.HeldMicroseconds);
-            else if (_echoedUs < 0) _echoedUs = now;
-
-            if (status.Losses != _peerLosses && _heardFromPeer) FailAll(LinkError.LinkLost, $"{Peer} lost the link");
-            _peerLosses = status.Losses;
-            _heardFromPeer = true;
-            answer = State is not (SiteState.Up or SiteState.Draining);
-            PeerStatus = status;
-            State = status.Draining ? SiteState.Draining : SiteState.Up;
-            Reason = status.Draining ? "it is draining" : "";
-        }
-
-        // A peer that has just come learns at once that it is heard.
-        if (answer) Beat();
-        _owner.OnChanged(this);
-    }
-
-    private void OnEcho(long now, long sentUs, ulong heldUs)
-    {
-        var sample = now - sentUs - (long)Math.Min(heldUs, int.MaxValue);
-        _echoedUs = Math.Max(_echoedUs, sentUs);
-        if (sample < 0) return;
-
-        // RFC 6298's smoothing: an eighth of each new sample.
-        _roundTripUs = _roundTripUs < 0 ? sample : (_roundTripUs * 7 + sample) / 8;
-        _roundTripAtUs = now;
-    }
-
-    // The peer's process is another than before: what was open there is gone.
-    private void Renew(uint session)
-    {
-        if (_peerSession != 0) FailAll(LinkError.LinkLost, $"the agent at {Peer} was started anew");
-        _peerSession = session;
-        _lastPeerStream = 0;
-        _peerBeat = 0;
-        _heardFromPeer = false;
-        Array.Clear(_sent);
-        Array.Clear(_received);
-        _bulk = new BulkWindow();
-        _peerClock.Reset();
-        _echoedUs = NowUs;
-    }
-
-    // ---- receiving --------------------------------------------------------------------------------------------
-
-    private void Receive(LinkLane lane, ReadOnlyMemory<byte> message)
-    {
-        var status = Frame.Read(message.Span, out var frame, out var payload);
-        if (status == FrameStatus.NewerMajor)
-        {
-            Refuse(message.Span[1]);
-            return;
-        }
-
-        if (status != FrameStatus.Understood || frame.FromSession == 0) return;
-        if (frame.Kind == FrameKind.Heartbeat)
-        {
-            if (lane == LinkLane.Control) OnHeartbeat(frame, payload);
-            return;
-        }
-
-        ulong acknowledge = 0;
-        var lost = false;
-        (StreamHead Head, LinkStream Stream)? opened = null;
-        (ulong Stream, LinkError Error, string Detail)? refusal = null;
-        lock (Gate)
-        {
-            if (frame.FromSession != _peerSession || frame.ToSession != _session) return;
-            ref var received = ref _received[(int)lane];
-            if (frame.Sequence <= received) return;
-            lost = frame.Sequence > received + 1;
-            received = frame.Sequence;
-            if (lost) FailAll(LinkError.LinkLost, $"messages on the link to {Peer} were lost");
-            var lateMs = _peerClock.LatenessMs(frame.SentAtMs, NowUs);
-            if (lane == LinkLane.Bulk)
-            {
-                _bulkReceived += payload.Length;
-                acknowledge = frame.Sequence;
-            }
-
-            var offset = (long)Math.Min(frame.Offset, long.MaxValue / 2);
-            switch (frame.Kind)
-            {
-                case FrameKind.Open:
-                    opened = Open(frame, payload, lateMs, out refusal);
-                    break;
-                case FrameKind.BulkAcknowledgement:
-                    _bulk.OnAcknowledged(frame.Offset, NowUs);
-                    WakeBulk();
-                    break;
-                case FrameKind.Credit when _streams.TryGetValue(frame.Stream, out var stream):
-                    stream.OnCredit(offset);
-                    break;
-                case FrameKind.Reset when _streams.TryGetValue(frame.Stream, out var stream):
-                    stream.Fail(ReadReset(payload));
-                    break;
-                case FrameKind.Data when _streams.TryGetValue(frame.Stream, out var stream):
-                    if (!stream.OnData(offset, payload, frame.Flags.HasFlag(FrameFlags.End)))
-                    {
-                        refusal = (frame.Stream, LinkError.Reset, "a piece broke the stream's window");
-                        stream.Fail(new LinkException(Peer, LinkError.Reset, "the peer broke the stream's window"));
-                    }
-
-                    break;
-                case FrameKind.Data when frame.Stream > 0 && payload.Length > 0:
-                    refusal = (frame.Stream, LinkError.Reset, "no such stream");
-                    break;
-            }
-        }
-
-        if (lost) Beat();
-        if (acknowledge > 0)
-            Forget(SendFrameAsync(LinkLane.Control, new Frame { Kind = FrameKind.BulkAcknowledgement, Offset = acknowledge }));
-        if (refusal is { } no) SendReset(no.Stream, no.Error, no.Detail);
-        if (opened is { } open) _owner.OnStream(this, open.Head, new BufferedChannel(open.Stream));
-    }
-
-    private void Refuse(byte major)
-    {
-        lock (Gate)
-        {
-            if (State != SiteState.Incompatible) FailAll(LinkError.LinkLost, $"{Peer} speaks another version");
-            State = SiteState.Incompatible;
-            Reason = $"it speaks version {major} of the link protocol, this agent speaks {Frame.Major}: upgrade this agent";
-        }
-
-        if (!_warnedVersion) _owner.Warn($"{Peer} is refused: {Reason}");
-        _warnedVersion = true;
-        _owner.OnChanged(this);
-    }
-
-    private (StreamHead, LinkStream)? Open(
-        in Frame frame, ReadOnlySpan<byte> payload, long lateMs, out (ulong, LinkError, string)? refusal)
-    {
-        refusal = null;
-        var isPeers = (frame.Stream % 2 == 1) != _opensOdd;
-        if (!isPeers || frame.Stream <= _lastPeerStream) return null;
-        _lastPeerStream = frame.Stream;
-        if (lateMs > frame.TimeToLiveMs)
-        {
-            refusal = (frame.Stream, LinkError.Late, $"the request arrived {lateMs} ms late, and was dropped");
-            return null;
-        }
-
-        if (_streams.Count >= Bounds.LinkStreamsMax)
-        {
-            refusal = (frame.Stream, LinkError.TooManyStreams, $"{Bounds.LinkStreamsMax} streams are open");
-            return null;
-        }
-
-        if (_owner.IsDraining)
-        {
-            refusal = (frame.Stream, LinkError.Draining, "the site is draining");
-            return null;
-        }
-
-        var length = payload.Length >= 4 ? BinaryPrimitives.ReadInt32LittleEndian(payload) : -1;
-        if (length < 0 || length > payload.Length - 4 || StreamHead.Decode(payload.Slice(4, length)) is not { } head)
-        {
-            refusal = (frame.Stream, LinkError.ServiceRefused, "the opening is malformed");
-            return null;
-        }
-
-        var stream = new LinkStream(this, frame.Stream, opening: null);
-        _streams[frame.Stream] = stream;
-        if (!stream.OnData(0, payload[(4 + length)..], frame.Flags.HasFlag(FrameFlags.End)))
-        {
-            _streams.Remove(frame.Stream);
-            refusal = (frame.Stream, LinkError.Reset, "the first piece broke the stream's window");
-            return null;
-        }
-
-        return (head, stream);
-    }
-
-    private LinkException ReadReset(ReadOnlySpan<byte> payload)
-    {
-        var error = payload.Length > 0 && payload[0] <= (byte)LinkError.LinkLost ? (LinkError)payload[0] : LinkError.Reset;
-        var detail = payload.Length > 1 ? Encoding.UTF8.GetString(payload[1..Math.Min(payload.Length, Bounds.ResetDetailSizeMax)]) : "no reason given";
-        return new LinkException(Peer, error, $"{Peer}: {detail}");
-    }
-
-    // ---- sending ----------------------------------------------------------------------------------------------
-
-    /// <summary>Opens a stream; nothing is sent before its first bytes.</summary>
-    /// <exception cref="LinkException">The site is down, draining or incompatible, or too many streams are open.</exception>
-    public Channel OpenStream(StreamHead head)
-    {
-        lock (Gate)
-        {
-            if (State == SiteState.Draining) throw new LinkException(Peer, LinkError.Draining, $"{Peer} is draining");
-            if (State != SiteState.Up) throw new LinkException(Peer, LinkError.SiteDown, $"{Peer} is {State.ToString().ToLowerInvariant()}: {Reason}");
-            if (_streams.Count >= Bounds.LinkStreamsMax)
-                throw new LinkException(Peer, LinkError.TooManyStreams, $"{Bounds.LinkStreamsMax} streams to {Peer} are open");
-            var stream = new LinkStream(this, _nextStream, head);
-            _nextStream += 2;
-            _streams[stream.Id] = stream;
-            return new BufferedChannel(stream);
-        }
-    }
-
-    internal void Forget(LinkStream stream) => _streams.Remove(stream.Id);
-
-    /// <summary>Takes room on the bulk lane. Called with the lock held.</summary>
-    internal bool TryReserveBulk(ref int count, out Task? wait)
-    {
-        wait = null;
-        if (_bulk.Room > 0)
-        {
-            _bulk.Reserve(count);
-            return true;
-        }
-
-        // First come, first served, one chunk each: no stream keeps another from its turn.
-        var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _bulkWaiters.Enqueue(waiter);
-        wait = waiter.Task;
-        return false;
-    }
-
-    private void WakeBulk()
-    {
-        for (var room = _bulk.Room; room > 0 && _bulkWaiters.TryDequeue(out var waiter); room -= Bounds.StreamChunkSizeMax) waiter.TrySetResult();
-    }
-
-    internal void SendReset(ulong stream, LinkError error, string detail)
-    {
-        var bytes = Encoding.UTF8.GetBytes(detail.Length > Bounds.ResetDetailSizeMax / 4 ? detail[..(Bounds.ResetDetailSizeMax / 4)] : detail);
-        var message = new byte[Frame.HeaderSize + 1 + bytes.Length];
-        message[Frame.HeaderSize] = (byte)error;
-        bytes.CopyTo(message, Frame.HeaderSize + 1);
-        Forget(SendFrameAsync(LinkLane.Control, new Frame { Kind = FrameKind.Reset, Stream = stream }, message, 1 + bytes.Length, 0));
     }
 
     /// <summary>Sends a frame without a payload.</summary>
+    /// <exception cref="IOException">The frame was not sent.</exception>
     internal async ValueTask SendFrameAsync(LinkLane lane, Frame frame)
     {
         var message = ArrayPool<byte>.Shared.Rent(Frame.HeaderSize);
         try
         {
-            await SendFrameAsync(lane, frame, message, 0, 0);
+            await SendFrameAsync(lane, frame, message, 0, FrameToken);
         }
         finally
         {
@@ -498,27 +353,52 @@ internal sealed class LinkSession
         // One at a time on each lane: the sequence must be the order in which they go.
         var sending = _sending[(int)lane];
         await sending.WaitAsync();
+        ushort epoch = 0;
         try
         {
+            lock (Gate) epoch = Stamp(lane, frame, message, payloadSize);
+            await _transport.SendAsync(lane, message.AsMemory(0, Frame.HeaderSize + payloadSize), token, CancellationToken.None);
+        }
+        catch (IOException e) when (e is not LinkException)
+        {
+            // It has its number already: to the peer it is lost.
+            var lost = false;
             lock (Gate)
             {
-                var now = NowUs;
-                var sequence = frame.Kind == FrameKind.Heartbeat ? 0 : ++_sent[(int)lane];
-                if (lane == LinkLane.Bulk)
-                {
-                    _bulk.OnSent(sequence, payloadSize, now);
-                    _bulkSent += payloadSize;
-                }
-
-                var stamped = frame with { FromSession = _session, ToSession = _peerSession, SentAtMs = (uint)(now / 1000), Sequence = sequence };
-                stamped.Write(message);
+                lost = frame.Kind != FrameKind.Heartbeat && epoch == _epoch;
+                if (lost) Lose(e.Message);
             }
 
-            await _transport.SendAsync(lane, message.AsMemory(0, Frame.HeaderSize + payloadSize), token, CancellationToken.None);
+            if (lost) Changed();
+            throw;
         }
         finally
         {
             sending.Release();
         }
+    }
+
+    private ushort Stamp(LinkLane lane, Frame frame, byte[] message, int payloadSize)
+    {
+        var now = NowUs;
+        var isHeartbeat = frame.Kind == FrameKind.Heartbeat;
+        if (!isHeartbeat && frame.Epoch != _epoch) throw new LinkException(Peer, LinkError.LinkLost, $"the link to {Peer} was lost meanwhile");
+        var sequence = isHeartbeat ? _sent[(int)lane] : ++_sent[(int)lane];
+        if (lane == LinkLane.Bulk)
+        {
+            _turns.Window.OnSent(sequence, payloadSize, now);
+            _bulkSent += payloadSize;
+        }
+
+        var stamped = frame with
+        {
+            Epoch = _epoch,
+            FromSession = _session,
+            ToSession = isHeartbeat ? frame.ToSession : _liveness.PeerSession,
+            SentAtMs = (uint)(now / 1000),
+            Sequence = sequence,
+        };
+        stamped.Write(message);
+        return _epoch;
     }
 }
