@@ -1,0 +1,2 @@
+// The tests start many processes and measure memory: one after the other.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
