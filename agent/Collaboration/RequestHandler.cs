@@ -132,7 +132,7 @@ internal sealed class RequestHandler : IExchangeHandler
     {
         if (_parts.Workflows.Count == 0) return default;
         var match = _parts.Workflows.Match(new HeadFields(exchange.Request));
-        if (match.Kind == MatchKind.None && exchange.Origin.ClientPort != 0)
+        if (match.Kind == MatchKind.None && exchange.Origin.ClientPort != 0 && _parts.Workflows.AnyUnderWay)
             match = _parts.Workflows.MatchCaller(_parts.Owner(exchange.Origin.ClientAddress, exchange.Origin.ClientPort), profile);
         return match.Kind switch
         {

@@ -83,9 +83,13 @@ public sealed partial class Agent : IAgent, IAgentStatus
             Bodies = _bodies,
             Tokens = new TokenUsers(client, context.Time),
             Replicants = EmptyReplicantIndex.Instance,
+            Owner = new SocketOwners(_settings.Services.Select(SocketOf), context.Time).Find,
         });
         _mesh.Node.StreamHandler = ServeLinkAsync;
     }
+
+    private static ServiceSocket SocketOf(ServiceSettings service) => new(
+        service.Name, System.Net.IPAddress.TryParse(service.Upstream.Host.Trim('[', ']'), out var address) ? address : null, service.Upstream.Port);
 
     private static WorkflowId NewWorkflowId() => WorkflowId.FromBytes(RandomNumberGenerator.GetBytes(16));
 

@@ -30,6 +30,23 @@ internal sealed class ServiceVisits
         }
     }
 
+    /// <summary>Whether any service is carrying out a request of a workflow.</summary>
+    public bool Any
+    {
+        get
+        {
+            foreach (var (_, visitors) in _services)
+            {
+                lock (visitors)
+                {
+                    if (visitors.Count > 0) return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
     public Workflow[] At(string service)
     {
         if (!_services.TryGetValue(service, out var visitors))

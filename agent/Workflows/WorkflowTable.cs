@@ -96,6 +96,9 @@ public sealed class WorkflowTable
     public WorkflowMatch Match<T>(in T fields) where T : IFieldSource, allows ref struct =>
         Volatile.Read(ref _count) == 0 && Volatile.Read(ref _goneCount) == 0 ? default : _matcher.Match(fields);
 
+    /// <summary>Whether any local service is carrying out a request of a workflow: only then a caller need be looked for.</summary>
+    public bool AnyUnderWay => _visits.Any;
+
     /// <summary>Tells which workflow a request belongs to that carries no id, by the service that calls.</summary>
     /// <param name="caller">The calling service's name, by the owner of its socket; null when it is none of this site's.</param>
     /// <param name="addressed">The profile of the service that is called.</param>

@@ -6,7 +6,7 @@ namespace Cheops.Tests.System.Harness;
 /// <summary>Where things are: the repository, the executable, what applications the tests use, addresses, directories.</summary>
 internal static class Places
 {
-    private static int _next = Random.Shared.Next(0, 50) * 200;
+    private static int Last = Random.Shared.Next(0, 50) * 200;
 
     public static string Repository { get; } = FindRepository();
 
@@ -24,7 +24,7 @@ internal static class Places
     {
         for (var tries = 0; tries < 1000; tries++)
         {
-            var n = Interlocked.Increment(ref _next);
+            var n = Interlocked.Increment(ref Last);
             var address = $"127.{100 + (n / 200 % 150)}.{1 + (n % 200)}.1";
             using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             try
