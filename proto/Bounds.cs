@@ -274,4 +274,24 @@ public static class Bounds
 
     /// <summary>Most connections at once through the proxy of <c>cheops run</c>.</summary>
     public const int RunProxyConnectionsMax = 1024;
+
+    // ---- operation log ----
+
+    /// <summary>Largest payload of one record: a body of <see cref="BodyMemorySizeMax"/> with its head and ids; it fits on a page.</summary>
+    public const int LogPayloadSizeMax = 384 * 1024;
+
+    /// <summary>Size of a page of the operation log, as a power of two (512 KiB). A record never spans two pages.</summary>
+    public const int LogPageSizeBits = 19;
+
+    /// <summary>Memory that holds the newest pages of the operation log, as a power of two (4 MiB).</summary>
+    public const int LogMemorySizeBits = 22;
+
+    /// <summary>Size of one file of the operation log, as a power of two (4 MiB): what is no longer needed is given back in such pieces.</summary>
+    public const int LogSegmentSizeBits = 22;
+
+    /// <summary>Bytes appended to the operation log that are not yet on stable storage; appends past it wait.</summary>
+    public const int LogInFlightSizeMax = 2 * 1024 * 1024;
+
+    /// <summary>Most appends that wait for room; further ones are refused.</summary>
+    public const int LogAppendsWaitingMax = 8192;
 }
