@@ -33,7 +33,7 @@ internal static partial class LinuxFile
     public static void SyncDirectory(string path)
     {
         // The platform's own open refuses directories.
-        using var directory = Open(path, 0x10000 | 0x80000, 0); // O_RDONLY | O_DIRECTORY | O_CLOEXEC
+        using var directory = Open(path, 0x80000, 0); // O_RDONLY | O_CLOEXEC
         if (directory.IsInvalid) Rethrow("open " + path);
         while (FSync(directory) != 0) Rethrow("fsync " + path);
     }

@@ -1,0 +1,408 @@
+using System.Threading.Channels;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Store.Log.Segments;
+using FASTER.core;
+
+namespace Cheops.Store.Log;
+
+/// <summary>The operation log on FASTER's log. One loop commits: what is appended during a sync waits for the next.</summary>
+/// <remarks>
+/// A full disk never reaches FASTER: an append is admitted only when the segments it may need exist with all their blocks.
+/// A write or sync that fails ends the appending for good, since after it nobody knows what is on the disk.
+/// </remarks>
+public sealed class FasterOperationLog : IOperationLog
+{
+    // A length before each record, and padding to 4 bytes after it.
+    private const int FramingSize = 4 + 3;
+
+    private readonly ISegmentFiles _files;
+    private readonly OperationLogOptions _options;
+    private readonly FasterLog _log;
+    private readonly SegmentDevice _device;
+    private readonly CommitSlots _slots;
+    private readonly Task _committing;
+
+    private readonly Channel<byte> _signal = Channel.CreateBounded<byte>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
+
+    private readonly TaskCompletionSource<Exception> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // All below is guarded by the gate, and so is every call of FASTER that changes the log.
+    private readonly Lock _gate = new();
+    private readonly Queue<WaitingAppend> _waiting = new();
+    private TaskCompletionSource _committed = NewRound();
+    private ulong _nextSequence;
+    private ulong _beginSequence;
+    private long _begin;
+    private long _reservedUntil;
+    private long _durableUntil;
+    private long _durableBegin;
+    private bool _closed;
+
+    private FasterOperationLog(ISegmentFiles files, OperationLogOptions options, OpenedLog opened)
+    {
+        (_files, _options) = (files, options);
+        (_log, _device, _slots, Recovery) = (opened.Log, opened.Device, opened.Slots, opened.Recovery);
+        (_begin, _durableBegin, _durableUntil) = (opened.At.Begin, opened.At.Begin, opened.At.Until);
+        (_beginSequence, _nextSequence) = (opened.At.BeginSequence, opened.At.UntilSequence);
+        // The segment of the tail is looked at again: it is missing when the disk was full at the start.
+        _reservedUntil = opened.At.Until >> options.SegmentSizeBits << options.SegmentSizeBits;
+        _device.WriteFailed = e => _failed.TrySetResult(e);
+        _slots.CommitFailed = e => _failed.TrySetResult(e);
+        _committing = CommitAsync();
+    }
+
+    /// <summary>Opens a log, reading and checking every record; a log that does not exist begins empty. Blocks while it reads.</summary>
+    /// <param name="files">The files under it; closed with the log.</param>
+    /// <param name="visit">Sees every intact record.</param>
+    /// <param name="options">Sizes; the defaults when null.</param>
+    /// <exception cref="OperationLogException">The log cannot be read, or not by this version.</exception>
+    public static FasterOperationLog Open(ISegmentFiles files, LogRecordVisitor? visit = null, OperationLogOptions? options = null)
+    {
+        options ??= new OperationLogOptions();
+        options.Check();
+        try
+        {
+            return new FasterOperationLog(files, options, LogOpening.Open(files, options, visit));
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the log in a directory.</summary>
+    /// <param name="directory">Where it is; created when missing.</param>
+    /// <param name="visit">Sees every intact record.</param>
+    /// <param name="options">Sizes; the defaults when null.</param>
+    /// <exception cref="OperationLogException">The log is in use, cannot be read, or not by this version.</exception>
+    public static FasterOperationLog Open(string directory, LogRecordVisitor? visit = null, OperationLogOptions? options = null)
+    {
+        options ??= new OperationLogOptions();
+        return Open(new DiskSegmentFiles(directory, options.SegmentSize), visit, options);
+    }
+
+    /// <inheritdoc/>
+    public LogRecovery Recovery { get; }
+
+    /// <inheritdoc/>
+    public long Begin => Volatile.Read(ref _durableBegin);
+
+    /// <inheritdoc/>
+    public long DurableUntil => Volatile.Read(ref _durableUntil);
+
+    /// <inheritdoc/>
+    public long Tail
+    {
+        get
+        {
+            lock (_gate) return _log.TailAddress;
+        }
+    }
+
+    /// <inheritdoc/>
+    public long DiskBytes => (long)_files.List().Count << _options.SegmentSizeBits;
+
+    /// <inheritdoc/>
+    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default)
+    {
+        if (record.Payload.Length > _options.PayloadSizeMax)
+        {
+            throw new OperationLogException(
+                OperationLogError.TooLarge, $"a record carries at most {_options.PayloadSizeMax} bytes, not {record.Payload.Length}");
+        }
+
+        lock (_gate)
+        {
+            ThrowIfFailed();
+            if (_waiting.Count == 0 && TryAppend(record, out var position))
+            {
+                _signal.Writer.TryWrite(0);
+                return ValueTask.FromResult(position);
+            }
+
+            if (_waiting.Count >= Bounds.LogAppendsWaitingMax)
+                throw new OperationLogException(OperationLogError.Busy, $"{_waiting.Count} appends wait for the disk already");
+            var waiting = new WaitingAppend(record);
+            _waiting.Enqueue(waiting);
+            _signal.Writer.TryWrite(0);
+            return new ValueTask<long>(waiting.CompleteAsync(_gate, cancellation));
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask WaitDurableAsync(long position, CancellationToken cancellation = default)
+    {
+        while (true)
+        {
+            Task round;
+            lock (_gate)
+            {
+                if (position < _durableUntil) return;
+                ThrowIfFailed();
+                if (position >= _log.TailAddress) throw NoRecord(position);
+                round = _committed.Task;
+            }
+
+            await round.WaitAsync(cancellation);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<LogRecord> ReadAsync(long position, CancellationToken cancellation = default)
+    {
+        if (position < Begin) throw NoRecord(position);
+        await WaitDurableAsync(position, cancellation);
+        var (bytes, length) = await _log.ReadAsync(position, token: cancellation);
+        if (bytes is not null && LogRecord.Read(bytes.AsMemory(0, length), out var record) == LogRecordStatus.Understood) return record;
+        if (position < Begin) throw NoRecord(position);
+        throw new OperationLogException(
+            _device.ReadFailure is null ? OperationLogError.Damaged : OperationLogError.Failed,
+            $"the record at position {position} cannot be read: {_device.ReadFailure?.Message ?? "it is not what was written"}",
+            _device.ReadFailure);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask TruncateAsync(long position, CancellationToken cancellation = default)
+    {
+        if (position <= Begin) return;
+        var sequence = await SequenceAtAsync(position, cancellation);
+        lock (_gate)
+        {
+            ThrowIfFailed();
+            if (position > _begin)
+            {
+                _log.TruncateUntil(position);
+                (_begin, _beginSequence) = (position, sequence);
+            }
+
+            _signal.Writer.TryWrite(0);
+        }
+
+        while (true)
+        {
+            Task round;
+            lock (_gate)
+            {
+                if (_durableBegin >= position) return;
+                ThrowIfFailed();
+                round = _committed.Task;
+            }
+
+            await round.WaitAsync(cancellation);
+        }
+    }
+
+    private async ValueTask<ulong> SequenceAtAsync(long position, CancellationToken cancellation)
+    {
+        lock (_gate)
+        {
+            // Nothing is in flight: the sequence of the next record is that of the record that will be there.
+            if (position == _durableUntil && position == _log.TailAddress) return _nextSequence;
+        }
+
+        try
+        {
+            return (await ReadAsync(position, cancellation)).Sequence;
+        }
+        catch (OperationLogException e) when (e.Error == OperationLogError.Damaged)
+        {
+            throw NoRecord(position);
+        }
+    }
+
+    /// <summary>Appends if there is room in memory and the segments that the record may reach are there.</summary>
+    private bool TryAppend(in LogRecord record, out long position)
+    {
+        position = 0;
+        var tail = _log.TailAddress;
+        var size = record.Size + FramingSize;
+        if (Reach(tail) > _reservedUntil) return false;
+        if (tail > _durableUntil && tail + size - _durableUntil > _options.InFlightSizeMax) return false;
+        if (!_log.TryEnqueue(new Numbered(record with { Sequence = _nextSequence }), out position)) return false;
+        _nextSequence++;
+        return true;
+    }
+
+    /// <summary>How far an append at <paramref name="tail"/> can reach: to the end of the next page.</summary>
+    private long Reach(long tail) => ((tail >> _options.PageSizeBits) + 2) << _options.PageSizeBits;
+
+    private async Task CommitAsync()
+    {
+        while (await _signal.Reader.WaitToReadAsync())
+        {
+            _signal.Reader.TryRead(out _);
+            var full = await ReserveAsync();
+            do
+            {
+                AdmitWaiting(full);
+                if (!await CommitOnceAsync())
+                {
+                    Fail();
+                    return;
+                }
+            }
+            while (HasWaiting(out var reach) && reach <= _reservedUntil);
+            if (HasWaiting(out _)) _signal.Writer.TryWrite(0);
+        }
+
+        if (!await CommitOnceAsync()) Fail();
+    }
+
+    /// <summary>Makes the segments that the next appends may reach, one ahead where there is room.</summary>
+    /// <returns>Why the append that waits first cannot be admitted; null when it can.</returns>
+    private async Task<OperationLogException?> ReserveAsync()
+    {
+        long needed;
+        lock (_gate) needed = Reach(_log.TailAddress);
+        // A quarter of a segment before its end the next one is made, so that appends hardly ever wait for it.
+        var wished = needed + (_options.SegmentSize / 4);
+        try
+        {
+            while (_reservedUntil < wished)
+            {
+                var segment = (int)(_reservedUntil >> _options.SegmentSizeBits);
+                await _device.RunAsync(() => _files.Reserve(segment));
+                lock (_gate) _reservedUntil = (segment + 1L) << _options.SegmentSizeBits;
+            }
+        }
+        catch (IOException e) when (_reservedUntil < needed)
+        {
+            return e is SegmentsFullException
+                ? new OperationLogException(OperationLogError.Full, $"the operation log cannot grow: {e.Message}; free some room", e)
+                : new OperationLogException(OperationLogError.Failed, $"the operation log cannot grow: {e.Message}", e);
+        }
+        catch (IOException)
+        {
+            // There is room for what is asked now; the next round tries again.
+        }
+
+        return null;
+    }
+
+    private void AdmitWaiting(OperationLogException? refusal)
+    {
+        lock (_gate)
+        {
+            while (_waiting.TryPeek(out var waiting))
+            {
+                if (waiting.IsGivenUp)
+                {
+                    _waiting.Dequeue();
+                }
+                else if (TryAppend(waiting.Record, out var position))
+                {
+                    _waiting.Dequeue();
+                    waiting.Complete(position);
+                }
+                else if (refusal is not null && Reach(_log.TailAddress) > _reservedUntil)
+                {
+                    _waiting.Dequeue();
+                    waiting.Refuse(refusal);
+                }
+                else
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    private bool HasWaiting(out long reach)
+    {
+        lock (_gate)
+        {
+            reach = Reach(_log.TailAddress);
+            return _waiting.Count > 0;
+        }
+    }
+
+    /// <summary>Makes everything appended so far durable.</summary>
+    /// <returns>False when the disk failed.</returns>
+    private async Task<bool> CommitOnceAsync()
+    {
+        Task commit;
+        LogExtent point;
+        lock (_gate)
+        {
+            point = new LogExtent(0, _begin, _log.TailAddress, _beginSequence, _nextSequence);
+            if (point.Until == _durableUntil && point.Begin == _durableBegin) return !_failed.Task.IsCompleted;
+            _slots.Next = point;
+            commit = _log.CommitAsync().AsTask();
+        }
+
+        await Task.WhenAny(commit, _failed.Task);
+        if (_failed.Task.IsCompleted || !commit.IsCompletedSuccessfully)
+        {
+            if (commit.IsFaulted) _failed.TrySetResult(commit.Exception.InnerException!);
+            return false;
+        }
+
+        TaskCompletionSource round;
+        lock (_gate)
+        {
+            Volatile.Write(ref _durableUntil, point.Until);
+            Volatile.Write(ref _durableBegin, point.Begin);
+            (round, _committed) = (_committed, NewRound());
+        }
+
+        round.SetResult();
+        return true;
+    }
+
+    /// <summary>Tells everybody who waits that the log failed.</summary>
+    private void Fail()
+    {
+        lock (_gate)
+        {
+            while (_waiting.TryDequeue(out var waiting)) waiting.Refuse(Failure());
+            _committed.TrySetResult();
+        }
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_closed) throw new OperationLogException(OperationLogError.Failed, "the operation log is closed");
+        if (_failed.Task.IsCompleted) throw Failure();
+    }
+
+    private OperationLogException Failure() => new(
+        OperationLogError.Failed,
+        $"the disk of the operation log failed ({(_failed.Task.IsCompleted ? _failed.Task.Result.Message : "closed")}): nothing more is written; "
+        + "see to the disk and start the agent again",
+        _failed.Task.IsCompleted ? _failed.Task.Result : null);
+
+    private OperationLogException NoRecord(long position) =>
+        new(OperationLogError.NoRecord, $"no record begins at position {position}; the log goes from {Begin} to {DurableUntil}");
+
+    private static TaskCompletionSource NewRound() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Makes what was appended durable, and closes the log.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_gate)
+        {
+            if (_closed) return;
+            _closed = true;
+        }
+
+        _signal.Writer.TryComplete();
+        await _committing;
+        Fail();
+        _log.Dispose();
+        _device.Dispose();
+        _files.Dispose();
+    }
+
+    /// <summary>A record on its way into the log's memory.</summary>
+    private readonly struct Numbered(LogRecord record) : ILogEnqueueEntry
+    {
+        private readonly LogRecord _record = record;
+
+        public int SerializedLength => _record.Size;
+
+        public void SerializeTo(Span<byte> dest) => _record.Write(dest);
+    }
+}
