@@ -60,6 +60,12 @@ public static class Bounds
     /// <summary>Most workflows that are known to have been forgotten, so that a late sub-request of one is told from others.</summary>
     public const int WorkflowGoneCountMax = 32_768;
 
+    /// <summary>How long, after the last one was forgotten, it is known which workflows were.</summary>
+    public const int WorkflowGoneKeepMs = 4 * 3_600_000;
+
+    /// <summary>How often workflows that have expired are looked for.</summary>
+    public const int WorkflowSweepMs = 10_000;
+
     /// <summary>Most ids besides its own by which one workflow is known.</summary>
     public const int WorkflowAliasCountMax = 8;
 

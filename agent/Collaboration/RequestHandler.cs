@@ -130,7 +130,6 @@ internal sealed class RequestHandler : IExchangeHandler
 
     private Found FindWorkflow(Exchange exchange, ServiceProfile profile)
     {
-        if (_parts.Workflows.Count == 0) return default;
         var match = _parts.Workflows.Match(new HeadFields(exchange.Request));
         if (match.Kind == MatchKind.None && exchange.Origin.ClientPort != 0 && _parts.Workflows.AnyUnderWay)
             match = _parts.Workflows.MatchCaller(_parts.Owner(exchange.Origin.ClientAddress, exchange.Origin.ClientPort), profile);

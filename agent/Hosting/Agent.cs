@@ -35,6 +35,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly FrozenDictionary<string, ServiceConnector> _connectors;
     private readonly NatsMesh _mesh;
     private readonly WorkflowTable _workflows;
+    private readonly ITimer _workflowSweep;
     private readonly FileBodyStore _bodies;
     private readonly Planner _planner;
     private readonly InterceptionCounters _linkCounters = new();
@@ -70,6 +71,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
                 new UpstreamPool(_connectors[service.Name].ConnectAsync, _deadlines, context.Time)));
         _mesh = new NatsMesh(MeshOptionsOf(_settings, context.Data), context.Time, MeshLine);
         _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
+        var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);
+        _workflowSweep = context.Time.CreateTimer(static table => ((WorkflowTable)table!).Sweep(), _workflows, sweep, sweep);
         _bodies = new FileBodyStore(context.Data.PathOf("bodies"));
         _planner = new Planner(_settings.Site, _services.Keys, EmptyReplicantIndex.Instance);
         var client = new LocalServiceClient(_settings.Site, _services, _deadlines);
@@ -248,6 +251,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         foreach (var connection in _inbound.Keys) connection.Abort();
         await _mesh.DisposeAsync();
         foreach (var service in _services.Values) await service.Pool.DisposeAsync();
+        await _workflowSweep.DisposeAsync();
         _deadlines.Dispose();
     }
 

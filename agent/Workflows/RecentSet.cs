@@ -15,6 +15,12 @@ internal sealed class RecentSet<TKey>(int capacity) where TKey : notnull
             _keys.Remove(_order.Dequeue());
     }
 
+    public void Clear()
+    {
+        _keys.Clear();
+        _order.Clear();
+    }
+
     public bool Contains(TKey key) => _keys.Contains(key);
 
     public HashSet<TKey>.AlternateLookup<ReadOnlySpan<char>> Texts => _keys.GetAlternateLookup<ReadOnlySpan<char>>();

@@ -29,7 +29,8 @@ public sealed class WorkflowTable
     private long _begun;
     private long _evicted;
     private long _expired;
-    private int _goneCount;
+    private DateTimeOffset _goneAt;
+    private volatile bool _anyGone;
 
     /// <summary>An empty table.</summary>
     /// <param name="time">Time.</param>
@@ -94,7 +95,7 @@ public sealed class WorkflowTable
 
     /// <summary>Tells which workflow a request belongs to, by its fields; see <see cref="WorkflowMatcher"/> for the order.</summary>
     public WorkflowMatch Match<T>(in T fields) where T : IFieldSource, allows ref struct =>
-        Volatile.Read(ref _count) == 0 && Volatile.Read(ref _goneCount) == 0 ? default : _matcher.Match(fields);
+        Volatile.Read(ref _count) == 0 && !_anyGone ? default : _matcher.Match(fields);
 
     /// <summary>Whether any local service is carrying out a request of a workflow: only then a caller need be looked for.</summary>
     public bool AnyUnderWay => _visits.Any;
@@ -150,7 +151,14 @@ public sealed class WorkflowTable
     public void Sweep()
     {
         lock (_lock)
+        {
             ForgetExpired();
+            if (!_anyGone || _time.GetUtcNow() - _goneAt < TimeSpan.FromMilliseconds(Bounds.WorkflowGoneKeepMs))
+                return;
+            _goneIds.Clear();
+            _goneAliases.Clear();
+            _anyGone = false;
+        }
     }
 
     private void Enroll<T>(Workflow workflow, Correlation correlation, in T fields) where T : IFieldSource, allows ref struct
@@ -191,21 +199,22 @@ public sealed class WorkflowTable
         var now = _time.GetUtcNow();
         while (_finished.TryPeek(out _, out var expiresAt) && expiresAt <= now)
         {
-            if (Dequeue(now) is not { } workflow)
+            if (Dequeue() is not { } workflow)
                 continue;
             Forget(workflow);
             Volatile.Write(ref _expired, _expired + 1);
         }
     }
 
-    // What resumed since it was queued stays; what finished later than it was queued for goes back.
-    private Workflow? Dequeue(DateTimeOffset now)
+    // The next to be forgotten. What resumed since it was queued stays; what finished again since then goes back to its
+    // new place.
+    private Workflow? Dequeue()
     {
-        var workflow = _finished.Dequeue();
-        workflow.IsQueued = false;
+        _finished.TryDequeue(out var workflow, out var queuedFor);
+        workflow!.IsQueued = false;
         if (workflow.InFlight > 0 || workflow.IsGone)
             return null;
-        if (workflow.ExpiresAt <= now)
+        if (workflow.ExpiresAt <= queuedFor)
             return workflow;
         Queue(workflow);
         return null;
@@ -215,7 +224,7 @@ public sealed class WorkflowTable
     {
         while (_finished.Count > 0)
         {
-            if (Dequeue(DateTimeOffset.MaxValue) is not { } finished)
+            if (Dequeue() is not { } finished)
                 continue;
             Forget(finished);
             return true;
@@ -238,7 +247,8 @@ public sealed class WorkflowTable
         foreach (var alias in workflow.Aliases)
             _goneAliases.Add(alias);
         Volatile.Write(ref _count, _count - 1);
-        Volatile.Write(ref _goneCount, 1);
+        _goneAt = _time.GetUtcNow();
+        _anyGone = true;
     }
 
     private bool IsGone(WorkflowId? id, ReadOnlySpan<byte> alias)
