@@ -221,7 +221,10 @@ public static class Bounds
     /// <summary>How long a bulk lane may owe an acknowledgement before its frames count as lost.</summary>
     public const int BulkSilenceMaxMs = 30_000;
 
-    /// <summary>How often a link is judged, and a heartbeat may be answered out of turn.</summary>
+    /// <summary>Heartbeats that are sent out of turn between two in turn, so that a link comes up at once.</summary>
+    public const int HeartbeatAnswersMax = 4;
+
+    /// <summary>How often a link is judged.</summary>
     public const int LinkTickMs = HeartbeatMs / 4;
 
     /// <summary>Most streams open on one link.</summary>

@@ -19,6 +19,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     private readonly TimeProvider _time;
     private readonly Action<string> _warn;
     private readonly ImmutableDictionary<string, LinkSession> _links;
+    private readonly WindowBudget _budget = new();
     private readonly Lock _gate = new();
     private ITimer? _timer;
     private ImmutableDictionary<string, string> _services;
@@ -41,10 +42,9 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         _warn = warn;
         _services = options.Services;
         var session = newSession();
-        var budget = new WindowBudget();
         _links = options.Peers.ToImmutableDictionary(
             peer => peer.Site,
-            peer => new LinkSession(options.Site, peer.Site, session, transport(peer.Site), this, budget, time));
+            peer => new LinkSession(options.Site, peer.Site, session, transport(peer.Site), this, _budget, time));
         _sites = Snapshot();
     }
 
@@ -66,6 +66,9 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     /// <summary>What each link carries now, for metrics.</summary>
     public IEnumerable<(string Site, int Streams, long BulkSent, long BulkReceived, long BulkWindow)> Traffic =>
         _links.Values.Select(link => (link.Peer, link.StreamCount, link.Bulk.Sent, link.Bulk.Received, link.Bulk.Window));
+
+    /// <summary>Bytes received from other sites that wait to be read, for metrics; never past <see cref="Bounds.LinkReceivedHeldMax"/>.</summary>
+    public long ReceivedHeld => _budget.Held;
 
     bool ILinkOwner.IsDraining => _draining;
 

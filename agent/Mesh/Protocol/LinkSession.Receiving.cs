@@ -62,7 +62,7 @@ internal sealed partial class LinkSession
             if (wasUp) Lose("its agent, or the link to it, is not there");
         }
 
-        if (beat) Beat();
+        if (beat) SendBeat();
         _owner.OnChanged(this);
     }
 
@@ -91,10 +91,10 @@ internal sealed partial class LinkSession
 
             if (frame.ToSession == _session) FollowEpoch(frame);
             if (frame.ToSession == _session && frame.Epoch == _epoch && frame.Sequence > _received[(int)LinkLane.Control]) Lose("messages were lost");
-            answer = _liveness.ShouldAnswer(change, now) || (_epoch != epochBefore && _epoch != frame.Epoch);
+            answer = _liveness.ShouldAnswer(change) || (_epoch != epochBefore && _epoch != frame.Epoch);
         }
 
-        if (answer) Beat();
+        if (answer) SendBeat();
         _owner.OnChanged(this);
     }
 

@@ -163,6 +163,12 @@ internal sealed partial class LinkSession
     /// <summary>Sends a heartbeat. Called every <see cref="Bounds.HeartbeatMs"/>.</summary>
     public void Beat()
     {
+        lock (Gate) _liveness.BeginTurn();
+        SendBeat();
+    }
+
+    private void SendBeat()
+    {
         var status = _owner.Status with { SharesBulk = _transport.SharesBulk };
         Frame frame;
         ReadOnlyMemory<byte> payload;
@@ -175,7 +181,7 @@ internal sealed partial class LinkSession
     // Whoever is told that a link has changed may ask it anything, so the lock is not held; and the peer hears of it at once.
     private void Changed()
     {
-        Beat();
+        SendBeat();
         _owner.OnChanged(this);
     }
 

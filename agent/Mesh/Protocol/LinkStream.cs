@@ -110,6 +110,7 @@ internal sealed class LinkStream : ByteTransport
     {
         if (_disposed || _failure is not null) return PieceVerdict.Taken;
         var verdict = _received.Add(lane, offset, piece, end, _limitGiven);
+        if (IsOver) _link.Forget(this);
         Signal(ref _readable);
         return verdict;
     }

@@ -33,7 +33,7 @@ internal sealed class Liveness(uint session)
     private ulong _peerBeat;
     private uint _formerSession;
     private long _echoedUs = -1;
-    private long _beatUs;
+    private int _answersLeft;
 
     /// <summary>The site's state.</summary>
     public SiteState State { get; private set; }
@@ -62,7 +62,6 @@ internal sealed class Liveness(uint session)
     /// <returns>Its header, without what the link adds, and its payload.</returns>
     public (Frame Frame, ReadOnlyMemory<byte> Payload) Next(HeartbeatStatus status, long now)
     {
-        _beatUs = now;
         _sentUs[++_beat % (ulong)_sentUs.Length] = now;
         var frame = new Frame
         {
@@ -75,12 +74,15 @@ internal sealed class Liveness(uint session)
     }
 
     /// <summary>Whether a heartbeat should go out of turn, so that both ends come up at once and not a second later.</summary>
-    public bool ShouldAnswer(LivenessChange change, long now) => change switch
+    public bool ShouldAnswer(LivenessChange change) => change switch
     {
-        LivenessChange.Renewed or LivenessChange.CameUp => true,
-        LivenessChange.Heard => !IsUp && now - _beatUs >= Bounds.LinkTickMs * 1000L,
+        LivenessChange.Renewed or LivenessChange.CameUp => _answersLeft-- > 0,
+        LivenessChange.Heard when !IsUp => _answersLeft-- > 0,
         _ => false,
     };
+
+    /// <summary>It is time for the next heartbeat in turn: then a few may be answered out of turn again.</summary>
+    public void BeginTurn() => _answersLeft = Bounds.HeartbeatAnswersMax;
 
     /// <summary>How late a frame arrives that was sent at <paramref name="sentMs"/>.</summary>
     public long LatenessMs(uint sentMs, long now) => _clock.LatenessMs(sentMs, now);
