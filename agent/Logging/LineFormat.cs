@@ -14,6 +14,8 @@ namespace Cheops.Agent.Logging;
 /// <param name="forJournal">Whether the journal reads the lines.</param>
 public sealed class LineFormat(bool forJournal)
 {
+    private const string OriginalFormat = "{OriginalFormat}";
+
     private static readonly string[] SecretNames = ["authorization", "token", "cookie", "password", "secret", "credential"];
 
     /// <summary>The line, with its line feed.</summary>
@@ -36,9 +38,11 @@ public sealed class LineFormat(bool forJournal)
         if (part.Length > 0) Append(line, "part", part);
         if (name.Length > 0) Append(line, "event", name);
         Append(line, "msg", message);
+        var template = values?.FirstOrDefault(pair => pair.Key == OriginalFormat).Value as string ?? "";
         foreach (var (key, value) in values ?? [])
         {
-            if (key != "{OriginalFormat}") Append(line, KeyOf(key), IsSecret(key) ? "[not logged]" : Print(value));
+            // What the message says already is not said twice.
+            if (key != OriginalFormat && !template.Contains($"{{{key}}}", StringComparison.Ordinal)) Append(line, KeyOf(key), IsSecret(key) ? "[not logged]" : Print(value));
         }
 
         if (error is not null) Append(line, "error", level >= LogLevel.Error ? error.ToString() : error.Message);

@@ -36,7 +36,7 @@ public static partial class RequestLog
         return path.Length <= PathLengthMax ? Encoding.ASCII.GetString(path) : Encoding.ASCII.GetString(path[..PathLengthMax]) + "...";
     }
 
-    [LoggerMessage(EventId = 1001, EventName = "RequestFailed", Message = "request failed: {Reason}")]
+    [LoggerMessage(EventId = 1001, EventName = "RequestFailed", Message = "request failed")]
     private static partial void Write(
         ILogger log, LogLevel level, string reason, int status, string service, string method, string path, string client,
         string stage, bool retrySafe, string detail);

@@ -17,7 +17,7 @@ public sealed class LogTests
     public void A_line_has_time_level_part_event_message_and_values() => Assert.Equal(
         "time=2026-03-01T12:00:00.005Z level=warn part=mesh event=LinkDown msg=\"the link is down\" peer=Site2 afterMs=3000 again=true\n",
         new LineFormat(forJournal: false).Format(
-            At, LogLevel.Warning, "mesh", "LinkDown", "the link is down", Values(("Peer", "Site2"), ("afterMs", 3000), ("again", true), ("{OriginalFormat}", "x")), null));
+            At, LogLevel.Warning, "mesh", "LinkDown", "the link is down", Values(("Peer", "Site2"), ("afterMs", 3000), ("again", true), ("said", "x"), ("{OriginalFormat}", "is {said}")), null));
 
     [Theory]
     [InlineData(LogLevel.Error, "<3>level=error")]
@@ -84,7 +84,7 @@ public sealed class LogTests
         }
 
         Assert.Equal(
-            "<4>level=warn part=requests event=RequestFailed msg=\"request failed: site-down\" reason=site-down status=503 service=glance method=GET path=/v2/images "
+            "<4>level=warn part=requests event=RequestFailed msg=\"request failed\" reason=site-down status=503 service=glance method=GET path=/v2/images "
             + "client=10.0.0.1 stage=forward retrySafe=true detail=\"Site2 was not heard from\"\n",
             output.ToString());
     }
