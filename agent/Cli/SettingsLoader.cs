@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Cheops.Agent.Hosting;
 using Cheops.Agent.Settings;
 
 namespace Cheops.Agent.Cli;
@@ -47,7 +48,13 @@ internal static class SettingsLoader
         }
 
         var isRead = SettingsReader.TryRead(variables, out var settings, out var wrong);
-        if (isRead) wrong = SettingsFiles.Check(settings!, invocation.Context.Time, invocation.Context.SearchPath);
+        if (isRead)
+        {
+            wrong = SettingsFiles.Check(settings!, invocation.Context.Time, invocation.Context.SearchPath);
+            _ = ProfileLoader.Load(settings!.Profiles, out var inProfiles);
+            wrong = [.. wrong, .. inProfiles];
+        }
+
         mistakes = [.. wrong.Select(one => one.ToString())];
         return mistakes.IsEmpty ? settings : null;
     }
