@@ -165,7 +165,7 @@ public static class Bounds
     /// <summary>How long a connection to a service instance is kept unused; below what common servers keep theirs.</summary>
     public const int PoolIdleTimeMaxMs = 30_000;
 
-    /// <summary>How often deadlines are looked at: none is missed by more.</summary>
+    /// <summary>How often deadlines are looked at: none passes early, and none more than two of these late.</summary>
     public const int DeadlineSweepMs = 250;
 
     /// <summary>How long requests under way may go on after SIGTERM.</summary>

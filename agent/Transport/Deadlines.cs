@@ -95,8 +95,11 @@ public sealed class Deadline : IDisposable
 
     internal Action Passed { get; }
 
-    /// <summary>Sets the deadline to <paramref name="ms"/> from now, instead of what it was.</summary>
-    public void Arm(int ms) => Volatile.Write(ref _dueMs, _deadlines.NowMs + ms);
+    /// <summary>
+    /// Sets the deadline to <paramref name="ms"/> from now, instead of what it was. It passes not before, and at most
+    /// two sweeps after.
+    /// </summary>
+    public void Arm(int ms) => Volatile.Write(ref _dueMs, _deadlines.NowMs + Bounds.DeadlineSweepMs + ms);
 
     /// <summary>Takes the deadline away.</summary>
     public void Disarm() => Volatile.Write(ref _dueMs, long.MaxValue);

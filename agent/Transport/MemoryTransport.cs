@@ -15,9 +15,16 @@ public sealed class MemoryTransport : ByteTransport
     /// <summary>Makes a pair of channels connected to each other; each direction holds <paramref name="capacity"/> bytes.</summary>
     public static (Channel Client, Channel Server) Pair(int capacity = 64 * 1024)
     {
+        var (client, server) = TransportPair(capacity);
+        return (new BufferedChannel(client), new BufferedChannel(server));
+    }
+
+    /// <summary>Makes the two ends without the channels over them, for what lies between: TLS.</summary>
+    public static (MemoryTransport Client, MemoryTransport Server) TransportPair(int capacity = 64 * 1024)
+    {
         var there = new Direction(capacity);
         var back = new Direction(capacity);
-        return (new BufferedChannel(new MemoryTransport(back, there)), new BufferedChannel(new MemoryTransport(there, back)));
+        return (new MemoryTransport(back, there), new MemoryTransport(there, back));
     }
 
     /// <inheritdoc/>

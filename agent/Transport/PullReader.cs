@@ -46,16 +46,24 @@ internal sealed class PullReader(ByteTransport transport) : PipeReader
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ReadResult> FillAsync()
     {
-        if (!_use.TryBegin()) throw new IOException("the channel was closed");
+        if (!_use.TryBegin()) throw Closed();
+        ReadResult result;
+        var released = false;
         try
         {
-            return await ReceiveAsync();
+            result = await ReceiveAsync();
         }
         finally
         {
-            if (_use.End()) ReturnBuffer();
+            released = _use.End();
+            if (released) ReturnBuffer();
         }
+
+        // The buffer may serve another connection by now: what came into it must not be seen here.
+        return released ? throw Closed() : result;
     }
+
+    private static IOException Closed() => new("the channel was closed");
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ReadResult> ReceiveAsync()

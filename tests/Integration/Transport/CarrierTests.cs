@@ -1,0 +1,76 @@
+using System.Net;
+using Cheops.Agent.Transport;
+using Cheops.Tests.Integration.Support;
+
+namespace Cheops.Tests.Integration.Transport;
+
+/// <summary>Channels in memory.</summary>
+public sealed class MemoryChannelTests : ChannelContract
+{
+    protected override int HeldSizeMax => 256 * 1024;
+
+    protected override Task<(Channel Left, Channel Right)> ConnectAsync() => Task.FromResult(MemoryTransport.Pair());
+}
+
+/// <summary>Channels in memory whose carrier takes next to nothing at a time.</summary>
+public sealed class NarrowMemoryChannelTests : ChannelContract
+{
+    protected override int HeldSizeMax => 256 * 1024;
+
+    protected override Task<(Channel Left, Channel Right)> ConnectAsync() => Task.FromResult(MemoryTransport.Pair(capacity: 509));
+}
+
+/// <summary>Channels over TCP.</summary>
+public sealed class SocketChannelTests : ChannelContract
+{
+    protected override async Task<(Channel Left, Channel Right)> ConnectAsync()
+    {
+        var (left, right) = await SocketPair.ConnectAsync();
+        return (new BufferedChannel(left), new BufferedChannel(right));
+    }
+}
+
+/// <summary>Channels over TLS over TCP.</summary>
+public sealed class TlsChannelTests(TestAuthority authority) : ChannelContract, IClassFixture<TestAuthority>
+{
+    protected override async Task<(Channel Left, Channel Right)> ConnectAsync()
+    {
+        var (left, right) = await SocketPair.ConnectAsync();
+        return await TlsPair.OverAsync(left, right, authority);
+    }
+}
+
+/// <summary>Channels over TLS over memory: what TLS itself promises, with nothing of the system below.</summary>
+public sealed class TlsOverMemoryChannelTests(TestAuthority authority) : ChannelContract, IClassFixture<TestAuthority>
+{
+    protected override int HeldSizeMax => 512 * 1024;
+
+    protected override async Task<(Channel Left, Channel Right)> ConnectAsync()
+    {
+        var (left, right) = MemoryTransport.TransportPair();
+        return await TlsPair.OverAsync(left, right, authority);
+    }
+}
+
+/// <summary>Two ends of one TLS session.</summary>
+internal static class TlsPair
+{
+    public static async Task<(Channel Left, Channel Right)> OverAsync(ByteTransport left, ByteTransport right, TestAuthority authority)
+    {
+        var serving = TlsTransport.ServeAsync(right, TlsOptions.ForServer(authority.ServerIdentity, authority.Certificates), default);
+        var dialing = TlsTransport.DialAsync(left, TlsOptions.ForClient("localhost", authority.Certificates, own: null), default);
+        return (new BufferedChannel(await dialing), new BufferedChannel(await serving));
+    }
+}
+
+/// <summary>Two ends of one TCP connection over loopback.</summary>
+internal static class SocketPair
+{
+    public static async Task<(SocketTransport Left, SocketTransport Right)> ConnectAsync()
+    {
+        using var acceptor = TcpAcceptor.Listen(new IPEndPoint(IPAddress.Loopback, 0));
+        var accepting = acceptor.AcceptAsync();
+        var left = await TcpDialer.ConnectAsync("127.0.0.1", acceptor.Address.Port, CancellationToken.None);
+        return (left, await accepting ?? throw new InvalidOperationException("the acceptor was closed"));
+    }
+}
