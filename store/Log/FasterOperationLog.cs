@@ -234,10 +234,14 @@ public sealed class FasterOperationLog : IOperationLog
         while (await _signal.Reader.WaitToReadAsync())
         {
             _signal.Reader.TryRead(out _);
-            var full = await ReserveAsync();
+            int waiting;
+            lock (_gate) waiting = _waiting.Count;
+            var refusal = await ReserveAsync();
             do
             {
-                AdmitWaiting(full);
+                // Who came after the disk was asked is not refused by what it said.
+                AdmitWaiting(refusal, waiting);
+                refusal = null;
                 if (!await CommitOnceAsync())
                 {
                     Fail();
@@ -282,11 +286,11 @@ public sealed class FasterOperationLog : IOperationLog
         return null;
     }
 
-    private void AdmitWaiting(OperationLogException? refusal)
+    private void AdmitWaiting(OperationLogException? refusal, int refusedMax)
     {
         lock (_gate)
         {
-            while (_waiting.TryPeek(out var waiting))
+            for (var i = 0; _waiting.TryPeek(out var waiting); i++)
             {
                 if (waiting.IsGivenUp)
                 {
@@ -297,7 +301,7 @@ public sealed class FasterOperationLog : IOperationLog
                     _waiting.Dequeue();
                     waiting.Complete(position);
                 }
-                else if (refusal is not null && Reach(_log.TailAddress) > _reservedUntil)
+                else if (refusal is not null && i < refusedMax && Reach(_log.TailAddress) > _reservedUntil)
                 {
                     _waiting.Dequeue();
                     waiting.Refuse(refusal);

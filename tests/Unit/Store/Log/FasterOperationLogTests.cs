@@ -89,6 +89,26 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     }
 
     [Fact]
+    public async Task A_changed_length_never_makes_a_record_disappear_unnoticed()
+    {
+        for (var bit = 0; bit < 32; bit++)
+        {
+            _disk = new MemorySegmentFiles(1 << 16);
+            await Log.DisposeAsync();
+            Log = Make();
+            var positions = await FillAsync(150, 12);
+            _disk = _disk.Crash(new Random(bit));
+            await Log.DisposeAsync();
+            // FASTER takes a record with a negative length for one of its own, and a length of zero for the page's end.
+            _disk.FlipBit(0, positions[100] + (bit / 8), bit % 8);
+            var found = new List<(long Position, ulong Index)>();
+            Log = FasterOperationLog.Open(_disk, Collect(found), Small);
+            Assert.Equal(positions.Take(100), found.Select(f => f.Position));
+            Assert.Equal(50, Log.Recovery.Damage?.RecordsLost);
+        }
+    }
+
+    [Fact]
     public async Task A_lost_segment_is_told()
     {
         var positions = await FillAsync(500);
