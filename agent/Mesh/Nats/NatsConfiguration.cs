@@ -86,7 +86,7 @@ internal static class NatsConfiguration
             text.Append($"  {Quoted(NatsNames.Account(peer.Site, bulk))} {{ users: [ ");
             text.Append($"{{user: {Quoted(NatsAccess.User(peer.Site, bulk))}, password: {Quoted(access.Password)}, allowed_connection_types: [\"STANDARD\"]}}");
             if (options.Tls is not null && !Dials(options, peer))
-                text.Append($" {{user: {Quoted(NatsNames.CertificateName(peer.Site, bulk))}, allowed_connection_types: [\"LEAFNODE\"]}}");
+                text.Append($", {{user: {Quoted(NatsNames.CertificateName(peer.Site, bulk))}, allowed_connection_types: [\"LEAFNODE\"]}}");
             text.AppendLine(" ] }");
         }
 

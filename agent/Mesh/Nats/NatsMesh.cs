@@ -32,6 +32,9 @@ public sealed class NatsMesh : IAsyncDisposable
     /// <summary>How often nats-server was started.</summary>
     public int ServerStarts => _server?.Starts ?? 0;
 
+    /// <summary>The process number of nats-server; null when it does not run.</summary>
+    public int? ServerProcessId => _server?.ProcessId;
+
     private NatsLinkTransport MakeTransport(string peer)
     {
         var transport = new NatsLinkTransport(_options.Site, peer, SharesBulk(peer), bulk => SignIn(peer, bulk), _time);

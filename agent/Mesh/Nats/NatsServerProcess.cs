@@ -44,6 +44,9 @@ internal sealed partial class NatsServerProcess : IDisposable
     /// <summary>How often the server was started.</summary>
     public int Starts { get; private set; }
 
+    /// <summary>Its process number; null when it does not run.</summary>
+    public int? ProcessId { get; private set; }
+
     /// <summary>Starts it and waits until it was started once.</summary>
     /// <exception cref="IOException">It cannot be started at all.</exception>
     public Task StartAsync()
@@ -125,6 +128,7 @@ internal sealed partial class NatsServerProcess : IDisposable
         using var process = Process.Start(start) ?? throw new IOException("setpriv could not be started");
         process.StandardInput.Close();
         _process = process;
+        ProcessId = process.Id;
         if (_stopping.IsSet) process.Kill();
         Starts++;
         _log($"nats-server started (process {process.Id})", false);
@@ -134,6 +138,7 @@ internal sealed partial class NatsServerProcess : IDisposable
         while (process.StandardError.ReadLine() is { } line) Forward(line);
         process.WaitForExit();
         _process = null;
+        ProcessId = null;
         if (!_stopping.IsSet) _log($"nats-server ended with code {process.ExitCode}, and is started again", true);
     }
 

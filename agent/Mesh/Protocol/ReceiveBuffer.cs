@@ -50,7 +50,9 @@ internal sealed class ReceiveBuffer(WindowBudget budget)
     {
         var upTo = offset + piece.Length;
         var isControl = lane == LinkLane.Control;
-        if (IsEnded || upTo > limit || offset != (isControl ? _controlReceived : _bulkReceived)) return PieceVerdict.Breach;
+        if (IsEnded && (end || upTo > _end)) return PieceVerdict.Breach;
+        if (end && isControl && _bulkReceived > Bounds.StreamControlSizeMax) return PieceVerdict.Breach;
+        if (upTo > limit || offset != (isControl ? _controlReceived : _bulkReceived)) return PieceVerdict.Breach;
         if (isControl && upTo > Bounds.StreamControlSizeMax) return PieceVerdict.Breach;
         if (!budget.TryHold(piece.Length)) return PieceVerdict.Full;
         if (isControl)
