@@ -98,6 +98,9 @@ public sealed class Exchange
 
     internal Task? Pump { get; set; }
 
+    /// <summary>Bytes of the answer's body that were sent.</summary>
+    internal long BytesSent { get; set; }
+
     /// <summary>Why the request's body was refused while it was read.</summary>
     internal HttpRefusal BodyRefusal { get; set; }
 
@@ -112,6 +115,7 @@ public sealed class Exchange
         _targetStart = 0;
         AnswerStarted = AnswerLate = AnswerFromPeer = false;
         Status = 0;
+        BytesSent = 0;
         Failure = null;
         BodyRefusal = HttpRefusal.None;
         Pump = null;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
+using System.Net.Sockets;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
 
@@ -57,8 +58,7 @@ public sealed class Listener : IAsyncDisposable
                 if (socket is null) return;
                 if (_connections.Count >= Bounds.ListenerConnectionsMax)
                 {
-                    socket.Abort();
-                    socket.Dispose();
+                    SocketTransport.Reset(socket);
                     continue;
                 }
 
@@ -73,10 +73,18 @@ public sealed class Listener : IAsyncDisposable
         }
     }
 
-    private void Serve(SocketTransport socket)
+    private void Serve(Socket socket)
     {
-        if (_options.Tls is null) Run(new BufferedChannel(socket), "http");
-        else _ = ServeTlsAsync(socket, _options.Tls());
+        try
+        {
+            if (_options.Tls is null) Run(new BufferedChannel(new ReactorSocket(socket)), "http");
+            else _ = ServeTlsAsync(new SocketTransport(socket), _options.Tls());
+        }
+        catch (SocketException)
+        {
+            // Gone before it was taken.
+            socket.Dispose();
+        }
     }
 
     private async Task ServeTlsAsync(SocketTransport socket, SslServerAuthenticationOptions tls)

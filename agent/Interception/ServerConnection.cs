@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
 using Cheops.Proto.Http;
@@ -44,7 +43,12 @@ public sealed class ServerConnection
     private readonly ServerContext _context;
     private readonly Exchange _exchange;
     private HeadParser _parser;
+    private HttpRefusal _refusal;
+    private bool _headBegun;
     private bool _served;
+    private bool _serving;
+    private long _active;
+    private long _readBefore;
 
     /// <summary>Takes over <paramref name="channel"/>.</summary>
     public ServerConnection(Channel channel, ExchangeOrigin origin, ServerContext context)
@@ -69,8 +73,36 @@ public sealed class ServerConnection
         _context.Counters.ConnectionOpened();
         try
         {
-            while (await ReadHeadAsync() && await ServeAsync() && !_context.IsDraining())
+            // One state machine for the connection's life: what waits in a loop of its own would be one more for each request.
+            while (!_context.IsDraining())
             {
+                _exchange.Arm(Exchange.Phase.Idle, Bounds.IdleTimeMaxMs);
+                HeadStep step;
+                do
+                {
+                    step = TakeHead(await _exchange.Input.ReadAsync());
+                }
+                while (step == HeadStep.More);
+                if (step == HeadStep.Refused) await RefuseAsync();
+                if (step != HeadStep.Taken) break;
+
+                var started = Begin();
+                try
+                {
+                    await HandleAsync();
+                    ThrowIfUnanswered();
+                }
+                catch (Exception e) when (e is not (IOException or OutOfMemoryException))
+                {
+                    _context.Log.Unexpected(_exchange, e);
+                    await _exchange.RespondAsync(Problems.Unexpected(_exchange.Origin.Service));
+                }
+
+                Ended(started);
+                if (!IsFinished) await FinishAsync();
+                _exchange.RequestBody.End();
+                _exchange.Disarm();
+                if (_exchange.CloseAfter) break;
             }
 
             await LingerAsync();
@@ -85,101 +117,91 @@ public sealed class ServerConnection
         }
         finally
         {
+            if (_serving) Ended(_context.Time.GetTimestamp());
             await _channel.DisposeAsync();
             _exchange.End();
             _context.Counters.ConnectionClosed();
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> ReadHeadAsync()
+    private enum HeadStep
     {
-        _exchange.Arm(Exchange.Phase.Idle, Bounds.IdleTimeMaxMs);
-        var first = true;
-        while (true)
-        {
-            var read = await _exchange.Input.ReadAsync();
-            if (read.Buffer.IsEmpty) return false;
-            var status = _parser.Parse(read.Buffer, _exchange.Request, out var consumed, out var refusal);
-            switch (status)
-            {
-                case ParseStatus.Done:
-                    _exchange.Input.AdvanceTo(read.Buffer.GetPosition(consumed));
-                    return true;
-                case ParseStatus.Refused:
-                    _exchange.Input.AdvanceTo(read.Buffer.End);
-                    await RefuseAsync(refusal);
-                    return false;
-            }
+        More,
+        Taken,
+        Refused,
+        End,
+    }
 
-            _exchange.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            if (read.IsCompleted) return false;
-            if (first) _exchange.Arm(Exchange.Phase.Head, Bounds.HeadTimeMaxMs);
-            first = false;
+    private HeadStep TakeHead(System.IO.Pipelines.ReadResult read)
+    {
+        if (read.Buffer.IsEmpty) return HeadStep.End;
+        switch (_parser.Parse(read.Buffer, _exchange.Request, out var consumed, out _refusal))
+        {
+            case ParseStatus.Done:
+                _exchange.Input.AdvanceTo(read.Buffer.GetPosition(consumed));
+                _headBegun = false;
+                return HeadStep.Taken;
+            case ParseStatus.Refused:
+                _exchange.Input.AdvanceTo(read.Buffer.End);
+                return HeadStep.Refused;
         }
+
+        _exchange.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+        if (read.IsCompleted) return HeadStep.End;
+        if (!_headBegun) _exchange.Arm(Exchange.Phase.Head, Bounds.HeadTimeMaxMs);
+        _headBegun = true;
+        return HeadStep.More;
     }
 
     // The head may be half parsed: nothing of it is used for the answer.
-    private async ValueTask RefuseAsync(HttpRefusal refusal)
+    private async ValueTask RefuseAsync()
     {
         _served = true;
-        _context.Counters.Refused(refusal);
+        _context.Counters.Refused(_refusal);
         _exchange.BeginRefused();
-        await _exchange.RespondAsync(Problems.Refused(refusal));
+        await _exchange.RespondAsync(Problems.Refused(_refusal));
         _context.Log.Failed(_exchange);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> ServeAsync()
+    private long Begin()
     {
         _served = true;
-        var started = _context.Time.GetTimestamp();
-        var active = _context.Counters.RequestBegun();
+        _serving = true;
+        _active = _context.Counters.RequestBegun();
         _exchange.Begin();
-        var read = _exchange.RequestBody.TotalRead;
-        try
-        {
-            if (active > Bounds.ListenerRequestsMax) await _exchange.RespondAsync(Problems.TooBusy(_exchange.Origin.Service));
-            else await _context.Handler.HandleAsync(_exchange);
-            if (!_exchange.AnswerStarted && !_exchange.ClientGone)
-                throw new InvalidOperationException("the handler returned without an answer");
-        }
-        catch (Exception e) when (e is not (IOException or OutOfMemoryException))
-        {
-            _context.Log.Unexpected(_exchange, e);
-            await _exchange.RespondAsync(Problems.Unexpected(_exchange.Origin.Service));
-        }
-        finally
-        {
-            _exchange.Attach(null);
-            _context.Counters.Received(_exchange.RequestBody.TotalRead - read);
-            _context.Counters.RequestEnded(_exchange.ClientGone && !_exchange.AnswerStarted ? 0 : _exchange.Status, _context.Time.GetElapsedTime(started));
-        }
-
-        if (_exchange.Failure is not null) _context.Log.Failed(_exchange);
-        return await FinishAsync();
+        _readBefore = _exchange.RequestBody.TotalRead;
+        return _context.Time.GetTimestamp();
     }
 
-    // What of the request's body was not read is read and dropped, or the client might never come to read the answer.
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> FinishAsync()
+    private ValueTask HandleAsync() =>
+        _active > Bounds.ListenerRequestsMax
+            ? _exchange.RespondAsync(Problems.TooBusy(_exchange.Origin.Service))
+            : _context.Handler.HandleAsync(_exchange);
+
+    private void ThrowIfUnanswered()
     {
-        if (_exchange.ClientGone) return false;
-        if (_exchange.Pump is { IsCompleted: false } pump)
-        {
-            _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
-            await pump;
-        }
+        if (!_exchange.AnswerStarted && !_exchange.ClientGone) throw new InvalidOperationException("the handler returned without an answer");
+    }
 
-        if (!_exchange.RequestBody.IsComplete)
-        {
-            _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
-            while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();
-        }
+    private void Ended(long started)
+    {
+        _serving = false;
+        _exchange.Attach(null);
+        _context.Counters.Received(_exchange.RequestBody.TotalRead - _readBefore);
+        _context.Counters.Sent(_exchange.BytesSent);
+        _context.Counters.RequestEnded(_exchange.ClientGone && !_exchange.AnswerStarted ? 0 : _exchange.Status, _context.Time.GetElapsedTime(started));
+        if (_exchange.Failure is not null) _context.Log.Failed(_exchange);
+    }
 
-        _exchange.RequestBody.End();
-        _exchange.Disarm();
-        return !_exchange.CloseAfter;
+    private bool IsFinished => _exchange.RequestBody.IsComplete && _exchange.Pump is null or { IsCompleted: true };
+
+    // What of the request's body was not read is read and dropped, or the client might never come to read the answer.
+    private async ValueTask FinishAsync()
+    {
+        if (_exchange.ClientGone) throw new IOException("the client is gone");
+        _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
+        if (_exchange.Pump is { IsCompleted: false } pump) await pump;
+        while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();
     }
 
     // Closing while the client still sends would reset the connection, and the answer might be lost with it.

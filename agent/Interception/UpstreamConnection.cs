@@ -79,6 +79,11 @@ public sealed class UpstreamConnection : IAsyncDisposable
         set => _input.Early = value;
     }
 
+    // Made once: a connection falls idle after every exchange.
+    private Action? _drop;
+
+    internal Action DropFrom(UpstreamPool pool, bool asFrontProxy) => _drop ??= () => pool.Drop(this, asFrontProxy);
+
     internal bool HasInput => _input.IsReady;
 
     /// <summary>Resets the connection; what is under way fails.</summary>
@@ -129,43 +134,19 @@ public sealed class UpstreamConnection : IAsyncDisposable
             Note(e);
         }
 
-        return await ReadAnswerAsync(exchange);
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<CallFailure> ReadAnswerAsync(Exchange exchange)
-    {
         try
         {
             while (true)
             {
-                var read = await _input.ReadAsync();
-                if (read.Buffer.IsEmpty) return Ended(exchange);
-                _answerBegun = true;
-                var status = _parser.Parse(read.Buffer, Answer, out var consumed, out var refusal);
-                if (status == ParseStatus.Refused)
+                switch (TakeAnswer(await _input.ReadAsync()))
                 {
-                    Refusal = refusal;
-                    Detail = refusal.Describe();
-                    return CallFailure.AnswerInvalid;
+                    case AnswerStep.Head: return CallFailure.None;
+                    case AnswerStep.Invalid: return CallFailure.AnswerInvalid;
+                    case AnswerStep.End: return Ended(exchange);
+                    case AnswerStep.Interim:
+                        await exchange.RelayInterimAsync(Answer);
+                        break;
                 }
-
-                if (status == ParseStatus.NeedMore)
-                {
-                    _input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-                    if (read.IsCompleted) return Ended(exchange);
-                    continue;
-                }
-
-                _input.AdvanceTo(read.Buffer.GetPosition(consumed));
-                if (Answer.IsInterim)
-                {
-                    await exchange.RelayInterimAsync(Answer);
-                    continue;
-                }
-
-                _body.Begin(Answer.Framing, Answer.ContentLength);
-                return CallFailure.None;
             }
         }
         catch (IOException e)
@@ -173,6 +154,36 @@ public sealed class UpstreamConnection : IAsyncDisposable
             Note(e);
             return Ended(exchange);
         }
+    }
+
+    private enum AnswerStep
+    {
+        More,
+        Interim,
+        Head,
+        Invalid,
+        End,
+    }
+
+    private AnswerStep TakeAnswer(System.IO.Pipelines.ReadResult read)
+    {
+        if (read.Buffer.IsEmpty) return AnswerStep.End;
+        _answerBegun = true;
+        switch (_parser.Parse(read.Buffer, Answer, out var consumed, out var refusal))
+        {
+            case ParseStatus.Refused:
+                Refusal = refusal;
+                Detail = refusal.Describe();
+                return AnswerStep.Invalid;
+            case ParseStatus.NeedMore:
+                _input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                return read.IsCompleted ? AnswerStep.End : AnswerStep.More;
+        }
+
+        _input.AdvanceTo(read.Buffer.GetPosition(consumed));
+        if (Answer.IsInterim) return AnswerStep.Interim;
+        _body.Begin(Answer.Framing, Answer.ContentLength);
+        return AnswerStep.Head;
     }
 
     private CallFailure Ended(Exchange exchange)
@@ -279,6 +290,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
                 fromService = false;
                 exchange.Arm(Exchange.Phase.Write, Bounds.WriteStallTimeMaxMs);
                 await BodyWriter.WriteAsync(output, framing, piece);
+                exchange.BytesSent += piece.Length;
             }
 
             fromService = false;

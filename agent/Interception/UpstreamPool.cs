@@ -126,7 +126,7 @@ public sealed class UpstreamPool : IAsyncDisposable
                 var idle = _idle[asFrontProxy ? 1 : 0];
                 if (!_disposed && idle.Count < Bounds.PoolIdleCountMax && !connection.HasInput)
                 {
-                    connection.OnIdleInput = () => Drop(connection, asFrontProxy);
+                    connection.OnIdleInput = connection.DropFrom(this, asFrontProxy);
                     idle.Add(connection);
                     return;
                 }
@@ -136,7 +136,7 @@ public sealed class UpstreamPool : IAsyncDisposable
         _ = connection.CloseAsync();
     }
 
-    private void Drop(UpstreamConnection connection, bool asFrontProxy)
+    internal void Drop(UpstreamConnection connection, bool asFrontProxy)
     {
         lock (_gate)
         {

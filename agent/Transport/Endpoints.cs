@@ -9,7 +9,7 @@ internal static class TcpDialer
     /// <summary>Connects to the first address of <paramref name="host"/> that answers.</summary>
     /// <exception cref="IOException">None did.</exception>
     /// <exception cref="OperationCanceledException">The time was up.</exception>
-    public static async ValueTask<SocketTransport> ConnectAsync(string host, int port, CancellationToken cancellation)
+    public static async ValueTask<Socket> ConnectAsync(string host, int port, CancellationToken cancellation)
     {
         // The framework tries every address of a name in turn, each given what is left of the time.
         var socket = IPAddress.TryParse(host, out var address)
@@ -19,7 +19,7 @@ internal static class TcpDialer
         {
             if (address is not null) await socket.ConnectAsync(new IPEndPoint(address, port), cancellation);
             else await socket.ConnectAsync(host, port, cancellation);
-            return new SocketTransport(socket);
+            return socket;
         }
         catch (SocketException e)
         {
@@ -75,33 +75,19 @@ internal sealed class TcpAcceptor : IDisposable
 
     /// <summary>Takes the next connection; null when the acceptor was disposed of.</summary>
     /// <exception cref="IOException">A connection could not be taken; a later call may succeed.</exception>
-    public async ValueTask<SocketTransport?> AcceptAsync()
+    public async ValueTask<Socket?> AcceptAsync()
     {
-        while (true)
+        try
         {
-            Socket socket;
-            try
-            {
-                socket = await _socket.AcceptAsync();
-            }
-            catch (Exception e) when (e is ObjectDisposedException || e is SocketException { SocketErrorCode: SocketError.OperationAborted })
-            {
-                return null;
-            }
-            catch (SocketException e)
-            {
-                throw new IOException($"a connection could not be accepted: {e.SocketErrorCode}", e);
-            }
-
-            try
-            {
-                return new SocketTransport(socket);
-            }
-            catch (SocketException)
-            {
-                // Gone before it was taken.
-                socket.Dispose();
-            }
+            return await _socket.AcceptAsync();
+        }
+        catch (Exception e) when (e is ObjectDisposedException || e is SocketException { SocketErrorCode: SocketError.OperationAborted })
+        {
+            return null;
+        }
+        catch (SocketException e)
+        {
+            throw new IOException($"a connection could not be accepted: {e.SocketErrorCode}", e);
         }
     }
 

@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using System.Threading.Tasks.Sources;
 using Cheops.Proto;
 
 namespace Cheops.Agent.Transport;
@@ -13,7 +15,7 @@ namespace Cheops.Agent.Transport;
 /// The buffer starts small, grows fourfold to <see cref="Bounds.LargeBufferSize"/> while reads fill it, and is small
 /// again when a connection falls idle.
 /// </remarks>
-internal sealed class PullReader(ByteTransport transport) : PipeReader
+internal sealed class PullReader(ByteTransport transport) : PipeReader, IValueTaskSource<ReadResult>
 {
     private byte[] _buffer = [];
     private int _start;
@@ -22,6 +24,10 @@ internal sealed class PullReader(ByteTransport transport) : PipeReader
     private bool _completed;
     private bool _wantsLarge;
     private BufferUse _use;
+    private ManualResetValueTaskSourceCore<ReadResult> _source;
+    private ValueTaskAwaiter<int> _receiving;
+    private Action? _onReceived;
+    private bool _waitsForAny;
 
     // Past this many channels, one that waits for its next message holds no buffer at all.
     private static int _open;
@@ -41,47 +47,99 @@ internal sealed class PullReader(ByteTransport transport) : PipeReader
     }
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default) =>
-        _end > _examined || _completed ? new(Result()) : FillAsync();
+        _end > _examined || _completed ? new(Result()) : Fill();
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> FillAsync()
+    // By hand, not by async: a connection waits here nearly all its life, and a state machine for each of its waits
+    // would be allocated whenever more connections wait than the runtime caches machines for.
+    [SuppressMessage("Reliability", "CA2012", Justification = "The awaiter is kept until its one completion, and its result taken once.")]
+    private ValueTask<ReadResult> Fill()
     {
-        if (!_use.TryBegin()) throw Closed();
-        ReadResult result;
-        var released = false;
+        if (!_use.TryBegin()) return ValueTask.FromException<ReadResult>(Closed());
+        _waitsForAny = _start == _end && Lean;
+        if (_waitsForAny) ReturnBuffer();
+        else MakeRoom();
+        _receiving = transport.ReceiveAsync(_waitsForAny ? Memory<byte>.Empty : _buffer.AsMemory(_end)).GetAwaiter();
+        if (_receiving.IsCompleted && !_waitsForAny) return Finish();
+        _source.Reset();
+        if (_receiving.IsCompleted) OnReceived();
+        else _receiving.UnsafeOnCompleted(_onReceived ??= OnReceived);
+        return new ValueTask<ReadResult>(this, _source.Version);
+    }
+
+    private ValueTask<ReadResult> Finish()
+    {
         try
         {
-            result = await ReceiveAsync();
+            var result = Take(_receiving.GetResult());
+            return IsStillOwned() ? new(result) : ValueTask.FromException<ReadResult>(Closed());
         }
-        finally
+        catch (IOException e)
         {
-            released = _use.End();
-            if (released) ReturnBuffer();
+            IsStillOwned();
+            return ValueTask.FromException<ReadResult>(e);
         }
+    }
 
-        // The buffer may serve another connection by now: what came into it must not be seen here.
-        return released ? throw Closed() : result;
+    // A channel that was disposed of while it received: its bytes are nobody's any more.
+    private bool IsStillOwned()
+    {
+        if (!_use.End()) return true;
+        ReturnBuffer();
+        return false;
     }
 
     private static IOException Closed() => new("the channel was closed");
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ReadResult> ReceiveAsync()
+    [SuppressMessage("Reliability", "CA2012", Justification = "The awaiter is kept until its one completion, and its result taken once.")]
+    private void OnReceived()
     {
-        if (_start == _end && Lean)
+        ReadResult result;
+        try
         {
-            ReturnBuffer();
-            await transport.ReceiveAsync(Memory<byte>.Empty);
+            var count = _receiving.GetResult();
+            if (_waitsForAny)
+            {
+                // Something is there now: a buffer is taken only for that.
+                _waitsForAny = false;
+                MakeRoom();
+                _receiving = transport.ReceiveAsync(_buffer.AsMemory(_end)).GetAwaiter();
+                if (!_receiving.IsCompleted)
+                {
+                    _receiving.UnsafeOnCompleted(_onReceived ??= OnReceived);
+                    return;
+                }
+
+                count = _receiving.GetResult();
+            }
+
+            result = Take(count);
+        }
+        catch (IOException e)
+        {
+            IsStillOwned();
+            _source.SetException(e);
+            return;
         }
 
-        MakeRoom();
-        var room = _buffer.AsMemory(_end);
-        var received = await transport.ReceiveAsync(room);
-        _wantsLarge = received == room.Length;
+        if (IsStillOwned()) _source.SetResult(result);
+        else _source.SetException(Closed());
+    }
+
+    private ReadResult Take(int received)
+    {
+        _wantsLarge = received == _buffer.Length - _end;
         if (received == 0) _completed = true;
         else _end += received;
         return Result();
     }
+
+    ReadResult IValueTaskSource<ReadResult>.GetResult(short token) => _source.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _source.GetStatus(token);
+
+    void IValueTaskSource<ReadResult>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _source.OnCompleted(continuation, state, token, flags);
 
     private ReadResult Result() => new(new ReadOnlySequence<byte>(_buffer, _start, _end - _start), isCanceled: false, _completed);
 

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 
 namespace Cheops.Agent.Transport;
 
-/// <summary>Bytes over a TCP socket.</summary>
+/// <summary>Bytes over a TCP socket by the framework's own means: what TLS goes over.</summary>
 internal sealed class SocketTransport : ByteTransport
 {
     private readonly Socket _socket;
@@ -65,18 +65,23 @@ internal sealed class SocketTransport : ByteTransport
 
     public override void Abort()
     {
-        if (Interlocked.Exchange(ref _aborted, 1) != 0) return;
+        if (Interlocked.Exchange(ref _aborted, 1) == 0) Reset(_socket);
+    }
+
+    /// <summary>Closes a socket so that its peer sees a reset.</summary>
+    internal static void Reset(Socket socket)
+    {
         try
         {
             // With a linger of zero, closing sends RST: the peer cannot take it for an orderly end.
-            _socket.LingerState = new LingerOption(true, 0);
+            socket.LingerState = new LingerOption(true, 0);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             // Already gone: there is nobody left to tell.
         }
 
-        _socket.Dispose();
+        socket.Dispose();
     }
 
     protected override void Dispose(bool disposing) => _socket.Dispose();
