@@ -81,7 +81,8 @@ internal sealed class ServiceConnector
         if (asFrontProxy && _asFrontProxy is null)
             throw new IOException("the user can only be asserted with a front proxy's certificate: set CHEOPS_UPSTREAM_CERT and _KEY for this service, with https");
         var socket = await TcpDialer.ConnectAsync(_address.Host, _address.Port, cancellation);
-        if (_plain is null) return new BufferedChannel(new ReactorSocket(socket));
-        return new BufferedChannel(await TlsTransport.DialAsync(new SocketTransport(socket), (asFrontProxy ? _asFrontProxy : _plain)!, cancellation));
+        var transport = new ReactorSocket(socket);
+        if (_plain is null) return new BufferedChannel(transport);
+        return new BufferedChannel(await TlsTransport.DialAsync(transport, (asFrontProxy ? _asFrontProxy : _plain)!, cancellation));
     }
 }

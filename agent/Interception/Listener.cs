@@ -58,7 +58,7 @@ public sealed class Listener : IAsyncDisposable
                 if (socket is null) return;
                 if (_connections.Count >= Bounds.ListenerConnectionsMax)
                 {
-                    SocketTransport.Reset(socket);
+                    ReactorSocket.Reset(socket);
                     continue;
                 }
 
@@ -77,17 +77,18 @@ public sealed class Listener : IAsyncDisposable
     {
         try
         {
-            if (_options.Tls is null) Run(new BufferedChannel(new ReactorSocket(socket)), "http");
-            else _ = ServeTlsAsync(new SocketTransport(socket), _options.Tls());
+            var transport = new ReactorSocket(socket);
+            if (_options.Tls is null) Run(new BufferedChannel(transport), "http");
+            else _ = ServeTlsAsync(transport, _options.Tls());
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or IOException)
         {
             // Gone before it was taken.
             socket.Dispose();
         }
     }
 
-    private async Task ServeTlsAsync(SocketTransport socket, SslServerAuthenticationOptions tls)
+    private async Task ServeTlsAsync(ReactorSocket socket, SslServerAuthenticationOptions tls)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.HandshakeTimeMaxMs), _context.Time);
         try

@@ -39,6 +39,9 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
         Reactor.Next().Add(this, _handle);
     }
 
+    /// <summary>The socket itself, for what is asked of it rarely.</summary>
+    public Socket Socket => _socket;
+
     /// <summary>Tells this socket from those that had its descriptor before.</summary>
     public uint Generation { get; set; }
 
@@ -256,11 +259,27 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
     public override void Abort()
     {
         if (Interlocked.Exchange(ref _aborted, 1) != 0) return;
-        SocketTransport.Reset(_socket);
+        Reset(_socket);
 
         // Whoever waits will get no event any more.
         if (Interlocked.Exchange(ref _readable, Ready) == Waiting) _receiving.SetException(Aborted());
         if (Interlocked.Exchange(ref _writable, Ready) == Waiting) _sending.SetException(Aborted());
+    }
+
+    /// <summary>Closes a socket so that its peer sees a reset.</summary>
+    internal static void Reset(Socket socket)
+    {
+        try
+        {
+            // With a linger of zero, closing sends RST: the peer cannot take it for an orderly end.
+            socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Already gone: there is nobody left to tell.
+        }
+
+        socket.Dispose();
     }
 
     protected override void Dispose(bool disposing)

@@ -66,11 +66,11 @@ internal static class TlsPair
 /// <summary>Two ends of one TCP connection over loopback.</summary>
 internal static class SocketPair
 {
-    public static async Task<(SocketTransport Left, SocketTransport Right)> ConnectAsync()
+    public static async Task<(ReactorSocket Left, ReactorSocket Right)> ConnectAsync()
     {
         using var acceptor = TcpAcceptor.Listen(new IPEndPoint(IPAddress.Loopback, 0));
         var accepting = acceptor.AcceptAsync();
         var left = await TcpDialer.ConnectAsync("127.0.0.1", acceptor.Address.Port, CancellationToken.None);
-        return (left, await accepting ?? throw new InvalidOperationException("the acceptor was closed"));
+        return (new ReactorSocket(left), new ReactorSocket(await accepting ?? throw new InvalidOperationException("the acceptor was closed")));
     }
 }

@@ -154,7 +154,7 @@ public sealed class TlsTests(TestAuthority authority, OtherAuthority other) : IC
         CertificateChainPolicy = TlsOptions.ForClient("localhost", authority.Certificates, own: null).CertificateChainPolicy,
     };
 
-    private static SslStream RawTls(SocketTransport socket) => new(new NetworkStream(socket.Socket, ownsSocket: true));
+    private static SslStream RawTls(ReactorSocket socket) => new(new NetworkStream(socket.Socket, ownsSocket: true));
 
     // ---- peers that misbehave ---------------------------------------------------------------------------------
 
