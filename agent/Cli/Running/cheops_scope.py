@@ -35,14 +35,15 @@ def carry(scope):
 
 class Carry(argparse.Action):
     def __call__(self, parser, namespace, values, option_string=None):
-        setattr(namespace, self.dest, values)
+        # Not kept in the namespace: the client takes what is there for configuration, and braces for its own variables.
         carry(values)
 
 
 def build_option_parser(parser):
     parser.add_argument(
         '--scope',
-        dest='cheops_scope',
+        dest=argparse.SUPPRESS,
+        default=argparse.SUPPRESS,
         metavar='<scope>',
         action=Carry,
         help="Sites that this command's requests are for, such as '{glance: Site2, nova: Site1}' (Env: OS_CHEOPS_SCOPE)",
