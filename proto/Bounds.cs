@@ -303,4 +303,7 @@ public static class Bounds
 
     /// <summary>Most appends that wait for room; further ones are refused.</summary>
     public const int LogAppendsWaitingMax = 8192;
+
+    /// <summary>Largest OpenAPI document from which a profile is inferred (Kubernetes' has 5 MB).</summary>
+    public const int OpenApiSizeMax = 32 * 1024 * 1024;
 }

@@ -17,6 +17,9 @@ internal static class CommandTable
         RedirectCommands.Install,
         RedirectCommands.Remove,
         RedirectCommands.Show,
+        ProfileCommands.Infer,
+        ProfileCommands.Check,
+        ProfileCommands.Show,
         CompletionCommand.Command,
         VersionCommand.Command,
     ];

@@ -205,7 +205,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
     public Task ReloadAsync(AgentSettings settings)
     {
         var before = _settings;
-        if (settings with { LogLevel = before.LogLevel } != before && !settings.Services.SequenceEqual(before.Services)) NeedsRestart(_log);
+        var fixedOnes = SettingsChange.NeedingRestart(before, settings);
+        if (!fixedOnes.IsEmpty) NeedsRestart(_log, string.Join(", ", fixedOnes));
         foreach (var service in settings.Services)
         {
             if (!_connectors.TryGetValue(service.Name, out var connector)) continue;
@@ -219,8 +220,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
             }
         }
 
-        // Same services, files read anew.
-        _settings = before with { LogLevel = settings.LogLevel };
+        // The files that are named now, read anew at the next handshake; all else as it was.
+        _settings = fixedOnes.IsEmpty ? settings : before with { LogLevel = settings.LogLevel };
         return Task.CompletedTask;
     }
 
@@ -301,6 +302,6 @@ public sealed partial class Agent : IAgent, IAgentStatus
     [LoggerMessage(EventId = 13, EventName = "Mesh", Level = LogLevel.Debug, Message = "mesh: {Line}")]
     private static partial void MeshNotable(ILogger log, string line);
 
-    [LoggerMessage(EventId = 14, EventName = "NeedsRestart", Level = LogLevel.Warning, Message = "services, addresses and peers change with a restart only; certificates and the log's level were taken over")]
-    private static partial void NeedsRestart(ILogger log);
+    [LoggerMessage(EventId = 14, EventName = "NeedsRestart", Level = LogLevel.Warning, Message = "{Variables} changed: that takes a restart; certificates and the log's level were taken over")]
+    private static partial void NeedsRestart(ILogger log, string variables);
 }
