@@ -22,7 +22,7 @@ internal static class ProfileCommands
             """,
         Positionals = [new("OPENAPI.JSON", "the document; - for standard input") { IsFile = true }],
         Options = [Name, Service],
-        Examples = ["cheops profile infer shop-openapi.json --service shop > /etc/cheops/shop.json", "curl -s http://127.0.0.1:8001/openapi/v2 | cheops profile infer - --name kube"],
+        Examples = ["cheops profile infer shop-openapi.json --service shop > /etc/cheops/shop.json", "cheops profile infer - --name kube < kube-openapi.json"],
         Run = InferAsync,
     };
 

@@ -61,7 +61,7 @@ public sealed class CommandLineTests : IDisposable
         {
             if (quote != 0 && c == quote) quote = '\0';
             else if (quote == 0 && c is '\'' or '"') quote = c;
-            else if (quote == 0 && c is '|' or '>') break;
+            else if (quote == 0 && c is '|' or '>' or '<') break;
             else if (quote == 0 && c == ' ')
             {
                 if (word.Length > 0) words.Add(word);
