@@ -20,7 +20,7 @@ public class NatsMeshTests(ITestOutputHelper output) : MeshContract
 
     protected virtual MeshTls? TlsOf(string site) => null;
 
-    private static int FreePort()
+    internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
