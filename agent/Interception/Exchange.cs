@@ -205,10 +205,10 @@ public sealed class Exchange
         if (upstream is not null && ClientGone) upstream.Abort();
     }
 
-    /// <summary>Begins to watch for the client going away, once its whole request is read.</summary>
+    /// <summary>Begins to watch for the client going away, once its whole request is read and let go of.</summary>
     internal void WatchClient()
     {
-        if (RequestBody.IsComplete && !ClientGone) Input.Post();
+        if (RequestBody.IsReleased && !ClientGone) Input.Post();
     }
 
     private void OnEarlyInput()

@@ -9,12 +9,12 @@ internal sealed class HttpBody(InputWatch input) : BodySource
 {
     private BodyFraming _framing;
     private long _left;
-    private bool _complete;
+    private volatile bool _complete;
     private bool _touched;
     private ChunkedDecoder _chunks;
 
     // What the last piece was cut from: consumed when the next is asked for.
-    private bool _holds;
+    private volatile bool _holds;
     private SequencePosition _heldEnd;
 
     public override BodyFraming Framing => _framing;
@@ -24,6 +24,12 @@ internal sealed class HttpBody(InputWatch input) : BodySource
     public override bool IsTouched => _touched;
 
     public override ReadOnlySpan<byte> Trailers => _chunks.Trailers;
+
+    /// <summary>
+    /// Whether the end has been reached and the last piece is not used any more: only then may anybody else read the
+    /// input, since reading moves what is held.
+    /// </summary>
+    public bool IsReleased => _complete && !_holds;
 
     /// <summary>Bytes of data given so far, of all bodies of this connection.</summary>
     public long TotalRead { get; private set; }
@@ -71,10 +77,10 @@ internal sealed class HttpBody(InputWatch input) : BodySource
         {
             if (first.Length > _left) first = first[..(int)_left];
             _left -= first.Length;
-            _complete = _left == 0;
         }
 
         Hold(buffer, first.Length);
+        _complete = _framing == BodyFraming.Length && _left == 0;
         piece = first;
         TotalRead += piece.Length;
         return true;
@@ -94,24 +100,23 @@ internal sealed class HttpBody(InputWatch input) : BodySource
                 TotalRead += length;
                 return true;
             default:
-                _complete = step == ChunkedStep.Done;
                 input.AdvanceTo(buffer.GetPosition(consumed));
-                return _complete;
+                return _complete = step == ChunkedStep.Done;
         }
     }
 
     private void Hold(in ReadOnlySequence<byte> buffer, int count)
     {
-        _holds = true;
         _heldEnd = buffer.GetPosition(count);
+        _holds = true;
     }
 
     /// <summary>Lets go of the last piece.</summary>
     public void Release()
     {
         if (!_holds) return;
-        _holds = false;
         input.AdvanceTo(_heldEnd);
+        _holds = false;
     }
 
     /// <summary>Gives back what the body leaves behind.</summary>

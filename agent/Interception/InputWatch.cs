@@ -49,8 +49,8 @@ internal sealed class InputWatch : IValueTaskSource<ReadResult>
     [SuppressMessage("Reliability", "CA2012", Justification = "The awaiter is kept until its one completion, and its result taken once.")]
     public void Post()
     {
-        if (_state != State.Idle) return;
-        _state = State.Posted;
+        // Both who pumps the request and who relays the answer may be the first to see that the request is read.
+        if (Interlocked.CompareExchange(ref _state, State.Posted, State.Idle) != State.Idle) return;
         _posted = _input.ReadAsync().GetAwaiter();
         if (_posted.IsCompleted) OnCompleted();
         else _posted.UnsafeOnCompleted(_completed);

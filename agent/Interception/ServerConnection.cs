@@ -201,7 +201,14 @@ public sealed class ServerConnection
         if (_exchange.ClientGone) throw new IOException("the client is gone");
         _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerTimeMaxMs);
         if (_exchange.Pump is { IsCompleted: false } pump) await pump;
-        while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();
+        try
+        {
+            while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();
+        }
+        catch (HttpRefusalException)
+        {
+            // The answer said that the connection closes; the client must be able to read it.
+        }
     }
 
     // Closing while the client still sends would reset the connection, and the answer might be lost with it.

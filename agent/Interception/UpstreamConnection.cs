@@ -210,8 +210,12 @@ public sealed class UpstreamConnection : IAsyncDisposable
             ReadOnlyMemory<byte> piece;
             try
             {
-                if (!_discarding) exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
-                piece = await body.ReadAsync();
+                if (!exchange.AnswerStarted) exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
+                var reading = body.ReadAsync();
+
+                // The client may send nothing before it hears what the service says to the head: Expect, or a dialogue.
+                if (!reading.IsCompleted) await FlushHeadAsync();
+                piece = await reading;
             }
             catch (BodyAbandonedException)
             {
@@ -248,6 +252,8 @@ public sealed class UpstreamConnection : IAsyncDisposable
                     return;
                 }
 
+                // From here it is the service that takes its time.
+                if (!exchange.AnswerStarted) exchange.Arm(Exchange.Phase.Answer, Bounds.AnswerTimeMaxMs);
                 await BodyWriter.WriteAsync(_channel.Output, body.Framing, piece);
             }
             catch (IOException)
@@ -256,6 +262,20 @@ public sealed class UpstreamConnection : IAsyncDisposable
                 // client still sends is dropped, or it would never come to read that answer.
                 _discarding = true;
             }
+        }
+    }
+
+    private async ValueTask FlushHeadAsync()
+    {
+        if (_discarding || _channel.Output.UnflushedBytes == 0) return;
+        try
+        {
+            await _channel.Output.FlushAsync();
+        }
+        catch (IOException)
+        {
+            // As when a piece of the body cannot be sent.
+            _discarding = true;
         }
     }
 

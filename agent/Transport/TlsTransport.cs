@@ -81,7 +81,7 @@ internal sealed class TlsTransport : ByteTransport
         {
             return await _stream.ReadAsync(buffer);
         }
-        catch (Exception e) when (e is ObjectDisposedException or InvalidOperationException or AuthenticationException)
+        catch (Exception e) when (e is not (IOException or OutOfMemoryException))
         {
             throw Aborted(e);
         }
@@ -93,7 +93,7 @@ internal sealed class TlsTransport : ByteTransport
         {
             await _stream.WriteAsync(data);
         }
-        catch (Exception e) when (e is ObjectDisposedException or InvalidOperationException or AuthenticationException)
+        catch (Exception e) when (e is not (IOException or OutOfMemoryException))
         {
             throw Aborted(e);
         }
@@ -107,7 +107,7 @@ internal sealed class TlsTransport : ByteTransport
             await _stream.ShutdownAsync();
             await _transport.EndSendAsync();
         }
-        catch (Exception e) when (e is ObjectDisposedException or InvalidOperationException or AuthenticationException)
+        catch (Exception e) when (e is not (IOException or OutOfMemoryException))
         {
             throw Aborted(e);
         }
