@@ -30,8 +30,9 @@ public static class ProfileInference
             using var document = JsonDocument.Parse(openApi, new JsonDocumentOptions { MaxDepth = 128 });
             resources = new OpenApiPaths(document.RootElement).Find();
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // An InvalidOperationException is a text with half of a surrogate pair.
             throw new FormatException($"the document is no JSON: {e.Message.Split(" LineNumber:")[0]}; convert YAML first", e);
         }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Cheops.Agent.Profiles;
+using CsCheck;
 
 namespace Cheops.Tests.Unit.Profiles;
 
@@ -70,4 +71,24 @@ public sealed class ProfileInferenceTests
     [InlineData("""{"paths":{"/a":{"get":{}},"/{x}":{"get":{}}}}""", "no collection")]
     public void What_is_no_description_of_collections_is_refused(string document, string expected) => Assert.Contains(
         expected, Assert.Throws<FormatException>(() => ProfileInference.Infer(Encoding.UTF8.GetBytes(document), "x", "shop")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Any_damage_gives_a_correct_profile_or_a_reason()
+    {
+        var damage = Gen.Select(Gen.Int[0, Shop.Length - 1], Gen.Int[0, 9], Gen.OneOf("", "{", "}", "\"", "/", "{id}", "é", " ", ".", "orders", "\\ud800"));
+        damage.Array[1, 3].Sample(changes =>
+        {
+            var text = Shop;
+            foreach (var (at, removed, inserted) in changes)
+                text = string.Concat(text.AsSpan(0, Math.Min(at, text.Length)), inserted, text.AsSpan(Math.Min(text.Length, at + removed)));
+            try
+            {
+                return ProfileReader.TryRead(Encoding.UTF8.GetBytes(ProfileInference.Infer(Encoding.UTF8.GetBytes(text), "my-shop", "shop")), out _, out _);
+            }
+            catch (FormatException)
+            {
+                return true;
+            }
+        });
+    }
 }
