@@ -60,8 +60,8 @@ internal sealed class TcpAcceptor : IDisposable
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            // A restart must not wait for the connections of the process before.
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // Bind sets SO_REUSEADDR by itself, so a restart does not wait for the connections of the process before.
+            // ReuseAddress would set SO_REUSEPORT too: two processes would share the address, and neither would know.
             socket.Bind(address);
             socket.Listen(Proto.Bounds.ListenBacklog);
             return new TcpAcceptor(socket);

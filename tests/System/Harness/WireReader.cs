@@ -79,6 +79,10 @@ internal sealed class WireReader(Stream stream)
         }
     }
 
+    /// <summary>One byte; the end of the stream is an <see cref="IOException"/>.</summary>
+    public async Task<byte> ReadByteAsync() =>
+        _start < _end || await FillAsync() ? _buffer[_start++] : throw new IOException("the stream ended");
+
     /// <summary>Some bytes, as they come; empty at the end.</summary>
     public async Task<ReadOnlyMemory<byte>> ReadSomeAsync()
     {

@@ -1,0 +1,86 @@
+using Cheops.Tests.System.Harness;
+
+namespace Cheops.Tests.System.Applications;
+
+/// <summary>
+/// Two sites with a real OpenStack each: keystone, glance, placement, nova with the fake hypervisor. Clients and services
+/// find each other in the catalog, and the catalog shows the agent's addresses: port + 10,000 for clients, + 20,000 for services.
+/// </summary>
+public sealed class OpenStackSites : IAsyncLifetime
+{
+    private static readonly (string Name, int Port)[] Services = [("keystone", 5000), ("glance", 9292), ("placement", 8778), ("nova", 8774)];
+
+    private readonly string _state = Places.NewDirectory();
+    private readonly Dictionary<int, Dictionary<string, string>> _clients = [];
+    private Application _application = null!;
+
+    internal Mesh Mesh { get; private set; } = null!;
+
+    public async Task InitializeAsync()
+    {
+        _application = new Application(
+            Path.Combine(Places.Shared, "apps", "openstack", "openstack-sites.sh"),
+            new Dictionary<string, string> { ["OPENSTACK_SITES_DIR"] = _state, ["OPENSTACK_SITES_TIMEOUT"] = "400", ["HOME"] = _state });
+        try
+        {
+            await _application.RunAsync(TimeSpan.FromMinutes(12), "install");
+
+            // The agents first: nova becomes ready only when glance and keystone answer at the addresses of the catalog.
+            Mesh = await Mesh.StartAsync([SiteOf(1), SiteOf(2)]);
+            await _application.RunAsync(
+                TimeSpan.FromMinutes(8), "up", "2", "--services", "keystone,glance,nova", "--shared-identity", "--front-port-offset", "10000", "--internal-port-offset", "20000");
+            foreach (var number in (int[])[1, 2]) _clients[number] = await ClientOf(number);
+        }
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The variables with which the openstack command is a site's user.</summary>
+    internal IReadOnlyDictionary<string, string> ClientOfSite(int site) => _clients[site];
+
+    /// <summary>Runs the openstack command as a user of a site, whose requests carry a scope.</summary>
+    internal async Task<Ran> OpenStackAsync(int site, string? scope, params string[] arguments)
+    {
+        string[] line = scope is null
+            ? ["/usr/bin/openstack", .. arguments]
+            : [Places.Cheops, "run", "--scope", scope, "--", "/usr/bin/openstack", .. arguments];
+        return await Commands.RunAsync(line, _clients[site], TimeSpan.FromMinutes(3));
+    }
+
+    /// <summary>The same, and it must succeed; its output without the line's end.</summary>
+    internal async Task<string> TellAsync(int site, string? scope, params string[] arguments) =>
+        (await OpenStackAsync(site, scope, arguments)).Succeeded().Output.Trim();
+
+    public async Task DisposeAsync()
+    {
+        if (Mesh is not null) await Mesh.DisposeAsync();
+        await _application.DisposeAsync();
+        Directory.Delete(_state, recursive: true);
+    }
+
+    private static Site SiteOf(int number)
+    {
+        var site = new Site($"Site{number}", $"127.0.{number}.1");
+        site.Settings["CHEOPS_PROFILES"] = "openstack";
+        site.Settings["CHEOPS_SERVICES"] = string.Join(',', Services.SelectMany(service => new[] { 10_000, 20_000 }.Select(offset =>
+            $"{service.Name}@{site.Address}:{service.Port + offset}=http://{site.Address}:{service.Port}")));
+        return site;
+    }
+
+    private async Task<Dictionary<string, string>> ClientOf(int number)
+    {
+        var exports = await _application.RunAsync(TimeSpan.FromMinutes(1), "env", $"{number}");
+        var variables = new Dictionary<string, string> { ["HOME"] = _state };
+        foreach (var line in exports.Split('\n').Where(line => line.StartsWith("export ", StringComparison.Ordinal)))
+        {
+            var pair = line["export ".Length..].Split('=', 2);
+            variables[pair[0]] = pair[1].Trim().Trim('\'', '"');
+        }
+
+        Assert.Contains("OS_AUTH_URL", variables.Keys);
+        return variables;
+    }
+}

@@ -1,0 +1,96 @@
+using System.Security.Cryptography;
+using Cheops.Tests.System.Harness;
+
+namespace Cheops.Tests.System.Applications;
+
+/// <summary>OpenStack, not a line of it touched, at two sites that work together as the user says.</summary>
+public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenStackSites>
+{
+    private const string FromSite2 = "{glance: Site2, nova: Site1}";
+
+    [Fact]
+    public async Task AServerBootsHereFromAnImageThatOnlyTheOtherSiteHas()
+    {
+        var image = await CreateImageAsync(2, "debian", RandomNumberGenerator.GetBytes(100_000));
+        Assert.NotEqual(0, (await sites.OpenStackAsync(1, null, "image", "show", "debian")).ExitCode);
+        Assert.NotEqual(0, (await sites.OpenStackAsync(1, null, "server", "create", "nothere", "--image", image, "--flavor", "m1.tiny", "--nic", "none")).ExitCode);
+
+        var server = await sites.TellAsync(1, FromSite2, "server", "create", "web", "--image", "debian", "--flavor", "m1.tiny", "--nic", "none", "-f", "value", "-c", "id");
+        await BecomesActiveAsync(1, server);
+        Assert.Equal("site-1", await sites.TellAsync(1, null, "server", "show", server, "-f", "value", "-c", "OS-EXT-SRV-ATTR:host"));
+        Assert.NotEqual(0, (await sites.OpenStackAsync(2, null, "server", "show", server)).ExitCode);
+
+        // The plug-in takes the scope on the command's own line as well.
+        var ran = await Commands.RunAsync(
+            [Places.Cheops, "run", "--", "/usr/bin/openstack", "image", "show", "debian", "--scope", "{glance: Site2}", "-f", "value", "-c", "id"],
+            sites.ClientOfSite(1), TimeSpan.FromMinutes(1));
+        Assert.Equal(image, ran.Succeeded().Output.Trim());
+    }
+
+    [Fact]
+    public async Task AnImageOfTheOtherSiteIsShownAndSavedByteForByte()
+    {
+        var data = RandomNumberGenerator.GetBytes(50 * 1024 * 1024);
+        var image = await CreateImageAsync(2, "large", data);
+        Assert.Equal("active", await sites.TellAsync(1, "{glance: Site2}", "image", "show", "large", "-f", "value", "-c", "status"));
+
+        var file = Path.GetTempFileName();
+        try
+        {
+            await sites.TellAsync(1, "{glance: Site2}", "image", "save", "--file", file, image);
+            Assert.Equal(Convert.ToHexString(SHA256.HashData(data)), Convert.ToHexString(SHA256.HashData(await File.ReadAllBytesAsync(file))));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public async Task ALocalBootTouchesNoOtherSite()
+    {
+        await CreateImageAsync(1, "local", RandomNumberGenerator.GetBytes(10_000));
+        var before = await TouchedAsync();
+        var server = await sites.TellAsync(1, null, "server", "create", "alone", "--image", "local", "--flavor", "m1.tiny", "--nic", "none", "-f", "value", "-c", "id");
+        await BecomesActiveAsync(1, server);
+        Assert.Equal(before, await TouchedAsync());
+
+        // The counter does count: one request with a scope is one more.
+        await sites.TellAsync(1, "{glance: Site2}", "image", "list");
+        Assert.NotEqual(before, await TouchedAsync());
+    }
+
+    // Requests that reached each site over links.
+    private async Task<(double, double)> TouchedAsync() =>
+        (await sites.Mesh[1].MetricAsync("cheops_http_responses_total", "cheops_service=\"links\""),
+            await sites.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"links\""));
+
+    private Task BecomesActiveAsync(int site, string server)
+    {
+        var status = "";
+        return Wait.UntilAsync(
+            $"server {server} is active",
+            async () =>
+            {
+                status = await sites.TellAsync(site, null, "server", "show", server, "-f", "value", "-c", "status", "-c", "fault");
+                Assert.False(status.StartsWith("ERROR", StringComparison.Ordinal), $"{status}\n{sites.Mesh.Logs()}");
+                return status == "ACTIVE";
+            },
+            TimeSpan.FromMinutes(3),
+            () => $"{status}\n{sites.Mesh.Logs()}");
+    }
+
+    private async Task<string> CreateImageAsync(int site, string name, byte[] data)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllBytesAsync(file, data);
+            return await sites.TellAsync(site, null, "image", "create", name, "--disk-format", "raw", "--container-format", "bare", "--file", file, "-f", "value", "-c", "id");
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+}

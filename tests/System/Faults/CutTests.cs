@@ -1,0 +1,106 @@
+using Cheops.Tests.System.Harness;
+
+namespace Cheops.Tests.System.Faults;
+
+/// <summary>
+/// Links cut silently: three hosts as network namespaces, packets of one vanish. The services are Python's own
+/// http.server, since they must run inside the namespaces.
+/// </summary>
+public sealed class CutTests
+{
+    [Fact]
+    public async Task ASilentCutIsNoticedByBothSidesAndHeals()
+    {
+        await using var hosts = await NetworkNamespaces.MakeAsync(3);
+        var services = new List<Daemon>();
+        Site[] sites = [SiteOf(hosts, 1), SiteOf(hosts, 2), SiteOf(hosts, 3)];
+        Mesh.Link(sites);
+        await WithCertificatesAsync(sites);
+        try
+        {
+            for (var number = 1; number <= 3; number++)
+            {
+                await File.WriteAllTextAsync(Path.Combine(sites[number - 1].Directory, "who"), $"Site{number}");
+                services.Add(Daemon.Start(
+                    ["python3", "-m", "http.server", "9000", "--bind", "127.0.0.1", "--directory", sites[number - 1].Directory], new Dictionary<string, string>(), hosts.Of(number)));
+                await sites[number - 1].StartAsync();
+            }
+
+            await StatesAsync(hosts, 1, "up up");
+            await StatesAsync(hosts, 3, "up up");
+            Assert.Equal("200 Site3", await GetAsync(hosts, 1, "Site3"));
+
+            await hosts.SetLinkAsync(3, up: false);
+            await StatesAsync(hosts, 1, "up down");
+            await StatesAsync(hosts, 3, "down down");
+            Assert.StartsWith("503", await GetAsync(hosts, 1, "Site3"), StringComparison.Ordinal);
+            Assert.Equal("200 Site2", await GetAsync(hosts, 1, "Site3 ; Site2"));
+
+            // Cut off, it serves its own users.
+            Assert.Equal("200 Site3", await GetAsync(hosts, 3, null));
+            Assert.Equal("200 Site3", await GetAsync(hosts, 3, "Site1 ; Site3"));
+
+            await hosts.SetLinkAsync(3, up: true);
+            await StatesAsync(hosts, 1, "up up");
+            await StatesAsync(hosts, 3, "up up");
+            Assert.Equal("200 Site3", await GetAsync(hosts, 1, "Site3"));
+            Assert.Equal("200 Site1", await GetAsync(hosts, 3, "Site1"));
+        }
+        finally
+        {
+            foreach (var site in sites) await site.DisposeAsync();
+            foreach (var service in services) await service.DisposeAsync();
+        }
+    }
+
+    private static Site SiteOf(NetworkNamespaces hosts, int number)
+    {
+        var site = new Site($"Site{number}", NetworkNamespaces.AddressOf(number)) { NetworkNamespace = hosts.Of(number) };
+        site.Services.Add(new FrontedService("api", "http://127.0.0.1:9000", 18000));
+        return site;
+    }
+
+    // Off loopback the mesh wants mutual TLS.
+    private static async Task WithCertificatesAsync(Site[] sites)
+    {
+        var pki = sites[0].Directory;
+        await Openssl($"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mesh -keyout {pki}/ca.key -out {pki}/ca.crt");
+        foreach (var site in sites)
+        {
+            var file = Path.Combine(pki, site.Name);
+            await Openssl($"req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={site.Name} -addext subjectAltName=DNS:{site.Name},IP:{site.Address} -keyout {file}.key -out {file}.csr");
+            await Openssl($"x509 -req -in {file}.csr -CA {pki}/ca.crt -CAkey {pki}/ca.key -days 2 -copy_extensions copy -out {file}.crt");
+            site.Settings["CHEOPS_MESH_CERT"] = $"{file}.crt";
+            site.Settings["CHEOPS_MESH_KEY"] = $"{file}.key";
+            site.Settings["CHEOPS_MESH_CA"] = $"{pki}/ca.crt";
+        }
+
+        static async Task Openssl(string arguments) => (await Commands.RunAsync(["openssl", .. arguments.Split(' ')])).Succeeded();
+    }
+
+    private static Task StatesAsync(NetworkNamespaces hosts, int from, string states)
+    {
+        var last = "";
+        return Wait.UntilAsync(
+            $"Site{from} sees the others {states}",
+            async () =>
+            {
+                var ran = await hosts.RunAsync(from, "curl", "-s", "-m", "5", $"http://{NetworkNamespaces.AddressOf(from)}:7070/_cheops/v1/sites");
+                last = ran.All;
+                if (ran.ExitCode != 0) return false;
+                using var document = global::System.Text.Json.JsonDocument.Parse(ran.Output);
+                return states == string.Join(' ', document.RootElement.GetProperty("sites").EnumerateArray()
+                    .Where(site => !site.GetProperty("self").GetBoolean()).Select(site => site.GetProperty("state").GetString()));
+            },
+            more: () => last);
+    }
+
+    private static async Task<string> GetAsync(NetworkNamespaces hosts, int from, string? scope)
+    {
+        string[] field = scope is null ? [] : ["-H", $"Scope: {scope}"];
+        var ran = await hosts.RunAsync(from, ["curl", "-s", "-m", "20", "-w", " %{http_code}", .. field, $"http://{NetworkNamespaces.AddressOf(from)}:18000/who"]);
+        var output = ran.Succeeded().Output;
+        var space = output.LastIndexOf(' ');
+        return $"{output[(space + 1)..]} {output[..space]}";
+    }
+}
