@@ -88,7 +88,7 @@ internal sealed class ReplayableBody : IAsyncDisposable
 
         public override bool IsComplete => _complete;
 
-        public override bool IsTouched => false;
+        public override bool IsTouched => body.NotKept is not null;
 
         public override ReadOnlySpan<byte> Trailers => body._client.Trailers;
 

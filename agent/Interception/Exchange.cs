@@ -17,6 +17,7 @@ public sealed class Exchange
     {
         Idle,
         Head,
+        Serve,
         Body,
         Answer,
         Relay,
@@ -109,6 +110,9 @@ public sealed class Exchange
 
     internal void Begin()
     {
+        // Not idle from now on: a drain must not end the connection, nor the time between two requests.
+        _phase = Phase.Serve;
+        Disarm();
         RequestEdits.Clear();
         ResponseEdits.Clear();
         _rootedTarget = [];

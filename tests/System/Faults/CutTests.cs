@@ -46,6 +46,10 @@ public sealed class CutTests
             Assert.Equal("200 Site3", await GetAsync(hosts, 1, "Site3"));
             Assert.Equal("200 Site1", await GetAsync(hosts, 3, "Site1"));
         }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}\n{string.Join("\n", sites.Select(site => $"==== {site.Name}\n{site.Log}"))}");
+        }
         finally
         {
             foreach (var site in sites) await site.DisposeAsync();

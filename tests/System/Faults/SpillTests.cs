@@ -17,20 +17,25 @@ public sealed class SpillTests
                 async (site, call) =>
                 {
                     var size = await call.SkipBodyAsync();
-                    await call.AnswerAsync(site == "Site1" ? 404 : 200, $"{size}");
+                    if (site == "Site1" && call.Target == "/lost") call.Reset();
+                    else await call.AnswerAsync(site == "Site1" ? 404 : 200, $"{size}");
                 },
                 site =>
                 {
                     if (site.Name == "Site1") site.Settings["CHEOPS_DATA"] = Path.Combine(small, "data");
                 });
 
-            // What fits is sent again to the second location; what does not fit is not, and that is said.
-            Assert.Equal("1000000", (await PutAsync(sites, 1_000_000, "Site1 ; Site2")).Body);
-            (await PutAsync(sites, 20_000_000, "Site1 ; Site2")).Problem(507, "forward", true);
+            // What fits is sent again to the second location.
+            Assert.Equal((200, "1000000"), await PutAsync(sites, 1_000_000, "/", "Site1 ; Site2"));
+            Assert.Equal((200, "1000000"), await PutAsync(sites, 1_000_000, "/lost", "Site1 ; Site2"));
+
+            // What does not fit is not: the client gets the one answer that there is, or is told why there is none.
+            Assert.Equal((404, "20000000"), await PutAsync(sites, 20_000_000, "/", "Site1 ; Site2"));
+            (await SendAsync(sites, 20_000_000, "/lost", "Site1 ; Site2")).Problem(507, "forward", false);
 
             // Nothing is left on the disk, and a body for one place needs none.
-            Assert.Equal("1000000", (await PutAsync(sites, 1_000_000, "Site1 ; Site2")).Body);
-            Assert.Equal("20000000", (await PutAsync(sites, 20_000_000, "Site2")).Body);
+            Assert.Equal((200, "1000000"), await PutAsync(sites, 1_000_000, "/", "Site1 ; Site2"));
+            Assert.Equal((200, "20000000"), await PutAsync(sites, 20_000_000, "/", "Site2"));
             await Wait.UntilAsync("nothing is kept", async () => await sites.Site1.MetricAsync("cheops_kept_bodies_spilled_bytes") == 0);
         }
         finally
@@ -40,6 +45,12 @@ public sealed class SpillTests
         }
     }
 
-    private static Task<Answer> PutAsync(ApiSites sites, int size, string scope) =>
-        Client.SendAsync(HttpMethod.Put, sites.At1, "/", scope, new string('x', size));
+    private static async Task<(int Status, string Body)> PutAsync(ApiSites sites, int size, string path, string scope)
+    {
+        var answer = await SendAsync(sites, size, path, scope);
+        return (answer.Status, answer.Body);
+    }
+
+    private static Task<Answer> SendAsync(ApiSites sites, int size, string path, string scope) =>
+        Client.SendAsync(HttpMethod.Put, sites.At1, path, scope, new string('x', size));
 }
