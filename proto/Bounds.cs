@@ -12,6 +12,12 @@ public static class Bounds
     /// <summary>Most field lines in one head, and most trailer fields of one message.</summary>
     public const int FieldCountMax = 200;
 
+    /// <summary>Largest buffer with a head that a connection keeps while it waits for its next message.</summary>
+    public const int HeadKeptSizeMax = 4 * 1024;
+
+    /// <summary>Field lines for which a connection keeps room while it waits for its next message.</summary>
+    public const int FieldsKeptMax = 32;
+
     /// <summary>Longest request target.</summary>
     public const int TargetSizeMax = 32 * 1024;
 

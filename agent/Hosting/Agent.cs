@@ -68,7 +68,10 @@ public sealed partial class Agent : IAgent, IAgentStatus
             service => new LocalService(
                 service.Name,
                 _profiles.For(service.Name),
-                new UpstreamPool(_connectors[service.Name].ConnectAsync, _deadlines, context.Time)));
+                new UpstreamPool(_connectors[service.Name].ConnectAsync, _deadlines, context.Time)
+                {
+                    DefaultHost = Encoding.ASCII.GetBytes(HostPort.Print(service.Upstream.Host, service.Upstream.Port)),
+                }));
         _mesh = new NatsMesh(MeshOptionsOf(_settings, context.Data), context.Time, MeshLine);
         _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
         var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);

@@ -23,6 +23,9 @@ internal sealed class HttpBody(InputWatch input) : BodySource
 
     public override bool IsTouched => _touched;
 
+    /// <summary>Whether the body is no acceptable HTTP; nothing that follows on the connection can be trusted.</summary>
+    public bool IsRefused { get; private set; }
+
     public override ReadOnlySpan<byte> Trailers => _chunks.Trailers;
 
     /// <summary>
@@ -93,6 +96,8 @@ internal sealed class HttpBody(InputWatch input) : BodySource
         switch (step)
         {
             case ChunkedStep.Refused:
+                IsRefused = true;
+                input.AdvanceTo(buffer.End);
                 throw new HttpRefusalException(refusal);
             case ChunkedStep.Data:
                 Hold(buffer, consumed);

@@ -100,9 +100,11 @@ public sealed class ServerConnection
 
                 Ended(started);
                 if (!IsFinished) await FinishAsync();
+                var ends = _exchange.CloseAfter || _exchange.RequestBody.IsRefused;
                 _exchange.RequestBody.End();
+                _exchange.Request.Trim();
                 _exchange.Disarm();
-                if (_exchange.CloseAfter) break;
+                if (ends) break;
             }
 
             await LingerAsync();
@@ -203,11 +205,11 @@ public sealed class ServerConnection
         if (_exchange.Pump is { IsCompleted: false } pump) await pump;
         try
         {
-            while (!_exchange.RequestBody.IsComplete) await _exchange.RequestBody.ReadAsync();
+            while (_exchange.RequestBody is { IsComplete: false, IsRefused: false }) await _exchange.RequestBody.ReadAsync();
         }
         catch (HttpRefusalException)
         {
-            // The answer said that the connection closes; the client must be able to read it.
+            // The answer is on its way; the connection ends after it.
         }
     }
 

@@ -74,6 +74,9 @@ public sealed class UpstreamConnection : IAsyncDisposable
 
     internal long IdleSinceMs { get; set; }
 
+    /// <summary>What Host says when the client names none; empty when another site's agent is to decide.</summary>
+    internal byte[] DefaultHost { get; init; } = [];
+
     internal Action? OnIdleInput
     {
         set => _input.Early = value;
@@ -107,7 +110,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
         _discarding = false;
         _sent = false;
         Answer.RequestMethod = exchange.Request.Method;
-        HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits);
+        HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits, DefaultHost);
         return SendCoreAsync(exchange, body);
     }
 

@@ -37,6 +37,9 @@ public sealed class UpstreamPool : IAsyncDisposable
         _sweep.Arm(Bounds.PoolIdleTimeMaxMs / 4);
     }
 
+    /// <summary>What Host says to the service when the client, being an old one, names none.</summary>
+    public byte[] DefaultHost { get; init; } = [];
+
     /// <summary>Connections made since the start.</summary>
     public long Opened => Interlocked.Read(ref _opened);
 
@@ -100,7 +103,7 @@ public sealed class UpstreamPool : IAsyncDisposable
         {
             var channel = await _connect(asFrontProxy, limit.Token);
             Interlocked.Increment(ref _opened);
-            return new UpstreamConnection(channel);
+            return new UpstreamConnection(channel) { DefaultHost = DefaultHost };
         }
         catch (OperationCanceledException e)
         {

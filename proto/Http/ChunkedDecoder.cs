@@ -15,7 +15,7 @@ public enum ChunkedStep : byte
     Refused,
 }
 
-/// <summary>Decodes the chunked transfer coding (RFC 9112 7.1) piece by piece, without copying the data.</summary>
+/// <summary>Decodes the chunked transfer coding (RFC 9112 7.1) piece by piece, without copying the data. Once refused, it stays so.</summary>
 public struct ChunkedDecoder
 {
     private enum State : byte
@@ -27,6 +27,7 @@ public struct ChunkedDecoder
     private const int SizeDigitsMax = 15;
 
     private State _state;
+    private HttpRefusal _refusal;
     private int _digits;
     private int _extension;
     private long _left;
@@ -46,8 +47,9 @@ public struct ChunkedDecoder
     /// <param name="refusal">Why it was refused.</param>
     public ChunkedStep Step(ReadOnlySpan<byte> input, out int consumed, out int dataStart, out int dataLength, out HttpRefusal refusal)
     {
-        refusal = HttpRefusal.None;
-        dataStart = dataLength = 0;
+        refusal = _refusal;
+        dataStart = dataLength = consumed = 0;
+        if (_refusal != HttpRefusal.None) return ChunkedStep.Refused;
         for (consumed = 0; consumed < input.Length;)
         {
             switch (_state)
@@ -60,14 +62,15 @@ public struct ChunkedDecoder
                     if (_left == 0) _state = State.DataReturn;
                     return ChunkedStep.Data;
                 case State.TrailerLine:
-                    if (!TakeTrailer(input, ref consumed, out refusal)) return refusal == HttpRefusal.None ? ChunkedStep.NeedMore : ChunkedStep.Refused;
+                    refusal = TakeTrailer(input, ref consumed);
+                    if (refusal != HttpRefusal.None) return Refuse(refusal);
                     if (_state == State.Done) return ChunkedStep.Done;
                     break;
                 case State.Done:
                     return ChunkedStep.Done;
                 default:
                     refusal = TakeFraming(input[consumed++]);
-                    if (refusal != HttpRefusal.None) return ChunkedStep.Refused;
+                    if (refusal != HttpRefusal.None) return Refuse(refusal);
                     break;
             }
         }
@@ -80,6 +83,12 @@ public struct ChunkedDecoder
     {
         if (_trailers is not null) ArrayPool<byte>.Shared.Return(_trailers);
         this = default;
+    }
+
+    private ChunkedStep Refuse(HttpRefusal refusal)
+    {
+        _refusal = refusal;
+        return ChunkedStep.Refused;
     }
 
     private HttpRefusal TakeFraming(byte b)
@@ -114,19 +123,20 @@ public struct ChunkedDecoder
         }
 
         if (_digits == 0) return HttpRefusal.InvalidChunkSize;
-        _state = b switch
+        switch (b)
         {
-            (byte)'\r' => State.SizeLineFeed,
-            (byte)';' => State.ExtensionName,
-            (byte)' ' or (byte)'\t' => State.AfterSizeSpace,
-            _ => State.Done,
-        };
-        return _state switch
-        {
-            State.Done => b == '\n' ? HttpRefusal.BareLineFeed : HttpRefusal.InvalidChunkSize,
-            State.SizeLineFeed => HttpRefusal.None,
-            _ => CountExtension(),
-        };
+            case (byte)'\r':
+                _state = State.SizeLineFeed;
+                return HttpRefusal.None;
+            case (byte)';':
+                _state = State.ExtensionName;
+                return CountExtension();
+            case (byte)' ' or (byte)'\t':
+                _state = State.AfterSizeSpace;
+                return CountExtension();
+            default:
+                return b == '\n' ? HttpRefusal.BareLineFeed : HttpRefusal.InvalidChunkSize;
+        }
     }
 
     private HttpRefusal CountExtension() =>
@@ -159,42 +169,42 @@ public struct ChunkedDecoder
         static bool IsText(byte b) => b is 9 or (>= 0x20 and not 0x7F);
     }
 
-    private bool TakeTrailer(ReadOnlySpan<byte> input, ref int consumed, out HttpRefusal refusal)
+    private HttpRefusal TakeTrailer(ReadOnlySpan<byte> input, ref int consumed)
     {
-        refusal = HttpRefusal.None;
         var rest = input[consumed..];
-        var lineFeed = rest.IndexOf((byte)'\n');
-        var taken = lineFeed < 0 ? rest.Length : lineFeed + 1;
-        if (_trailerLength + taken > Bounds.TrailerSizeMax)
+        if (_trailerLength == _trailerLineStart && rest.StartsWith("\r\n"u8))
         {
-            refusal = HttpRefusal.TrailersTooLarge;
-            return false;
+            consumed += 2;
+            _state = State.Done;
+            return HttpRefusal.None;
         }
 
+        var lineFeed = rest.IndexOf((byte)'\n');
+        var taken = lineFeed < 0 ? rest.Length : lineFeed + 1;
+        if (_trailerLength + taken > Bounds.TrailerSizeMax) return HttpRefusal.TrailersTooLarge;
         _trailers ??= ArrayPool<byte>.Shared.Rent(Bounds.TrailerSizeMax);
         rest[..taken].CopyTo(_trailers.AsSpan(_trailerLength));
         _trailerLength += taken;
         consumed += taken;
-        if (lineFeed < 0) return false;
+        return lineFeed < 0 ? HttpRefusal.None : EndTrailerLine();
+    }
 
+    private HttpRefusal EndTrailerLine()
+    {
         var line = _trailers.AsSpan(_trailerLineStart, _trailerLength - _trailerLineStart);
-        if (line.Length < 2 || line[^2] != '\r')
-        {
-            refusal = HttpRefusal.BareLineFeed;
-            return false;
-        }
-
+        if (line.Length < 2 || line[^2] != '\r') return HttpRefusal.BareLineFeed;
         if (line.Length == 2)
         {
             _trailerLength = _trailerLineStart;
             _state = State.Done;
-            return true;
+            return HttpRefusal.None;
         }
 
-        refusal = MessageHead.ParseFieldLine(line[..^2], 0, out var field);
-        if (refusal == HttpRefusal.None && field.Known is not (KnownField.Other or KnownField.Date)) refusal = HttpRefusal.ForbiddenTrailer;
-        if (refusal == HttpRefusal.None && ++_trailerCount > Bounds.FieldCountMax) refusal = HttpRefusal.TrailersTooLarge;
+        var refusal = MessageHead.ParseFieldLine(line[..^2], 0, true, out var field);
+        if (refusal != HttpRefusal.None) return refusal;
+        if (TrailerFields.IsForbidden(field.Known, line[..field.NameLength])) return HttpRefusal.ForbiddenTrailer;
+        if (++_trailerCount > Bounds.FieldCountMax) return HttpRefusal.TrailersTooLarge;
         _trailerLineStart = _trailerLength;
-        return refusal == HttpRefusal.None;
+        return HttpRefusal.None;
     }
 }

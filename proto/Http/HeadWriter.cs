@@ -17,30 +17,28 @@ public static class HeadWriter
     /// <param name="head">The request.</param>
     /// <param name="target">The target, byte for byte.</param>
     /// <param name="edits">What is taken out and put in.</param>
-    public static void WriteRequest(IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits)
+    /// <param name="defaultHost">What Host says when the client, being an old one, names none.</param>
+    public static void WriteRequest(
+        IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits, ReadOnlySpan<byte> defaultHost = default)
     {
-        var to = new SpanWriter(output.GetSpan(head.Length + target.Length + edits.Added.Written.Length + 96));
+        var to = new SpanWriter(output.GetSpan(head.Length + target.Length + defaultHost.Length + edits.Added.Written.Length + 160));
         to.Write(head.MethodBytes);
         to.Write(" "u8);
         to.Write(target);
         to.Write(" HTTP/1.1\r\n"u8);
 
         // Host goes first (RFC 9110 7.2), and says what the target's authority said.
-        if (head.Has(KnownField.Host) || head.Authority.Length > 0)
-        {
-            to.Write("Host: "u8);
-            to.Write(head.Authority);
-            to.Write("\r\n"u8);
-        }
+        to.Write("Host: "u8);
+        to.Write(head.Authority.IsEmpty ? defaultHost : head.Authority);
+        to.Write("\r\n"u8);
+        WriteFields(ref to, head, HopByHop | KnownField.Host.Bit() | KnownField.ContentLength.Bit() | edits.Removed, edits.RemovedNames);
 
-        WriteFields(ref to, head, HopByHop | KnownField.Host.Bit() | edits.Removed, edits.RemovedNames);
+        // The length is written anew: however oddly it was spelt, the next hop reads the same number.
         if (head.Framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
-        if (head.IsUpgrade && head.TryGet(KnownField.Upgrade, out var upgrade))
-        {
-            to.Write("Connection: upgrade\r\nUpgrade: "u8);
-            to.Write(head.Value(upgrade));
-            to.Write("\r\n"u8);
-        }
+        else if (head.Framing == BodyFraming.Length) to.WriteLength(head.ContentLength);
+        if (head.TakesTrailers) to.Write(head.IsUpgrade ? "TE: trailers\r\nConnection: TE, upgrade\r\n"u8 : "TE: trailers\r\nConnection: TE\r\n"u8);
+        else if (head.IsUpgrade) to.Write("Connection: upgrade\r\n"u8);
+        if (head.IsUpgrade) WriteUpgrade(ref to, head);
 
         to.Write(edits.Added.Written);
         to.Write("\r\n"u8);
@@ -62,13 +60,13 @@ public static class HeadWriter
         to.Write(" "u8);
         to.Write(head.Reason);
         to.Write("\r\n"u8);
-        WriteFields(ref to, head, HopByHop | edits.Removed, edits.RemovedNames);
+        var length = head.IsBodiless ? KnownField.ContentLength.Bit() : 0;
+        WriteFields(ref to, head, HopByHop | length | edits.Removed, edits.RemovedNames);
         if (framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
-        if (head.IsSwitching && head.TryGet(KnownField.Upgrade, out var upgrade))
+        if (head.IsSwitching)
         {
-            to.Write("Connection: upgrade\r\nUpgrade: "u8);
-            to.Write(head.Value(upgrade));
-            to.Write("\r\n"u8);
+            to.Write("Connection: upgrade\r\n"u8);
+            WriteUpgrade(ref to, head);
         }
         else if (!connection.IsEmpty)
         {
@@ -110,6 +108,14 @@ public static class HeadWriter
         Utf8Formatter.TryFormat(size, to, out var written, new StandardFormat('x'));
         "\r\n"u8.CopyTo(to[written..]);
         return written + 2;
+    }
+
+    private static void WriteUpgrade(ref SpanWriter to, MessageHead head)
+    {
+        if (!head.TryGet(KnownField.Upgrade, out var upgrade)) return;
+        to.Write("Upgrade: "u8);
+        to.Write(head.Value(upgrade));
+        to.Write("\r\n"u8);
     }
 
     private static void WriteFields(ref SpanWriter to, MessageHead head, ulong removed, List<byte[]> removedNames)
@@ -160,7 +166,14 @@ public static class HeadWriter
             Written += bytes.Length;
         }
 
-        public void WriteNumber(int number)
+        public void WriteLength(long length)
+        {
+            Write("Content-Length: "u8);
+            WriteNumber(length);
+            Write("\r\n"u8);
+        }
+
+        public void WriteNumber(long number)
         {
             Utf8Formatter.TryFormat(number, _to[Written..], out var written);
             Written += written;

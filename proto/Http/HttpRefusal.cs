@@ -31,6 +31,11 @@ public enum HttpRefusal : byte
     SpaceBeforeColon,
     /// <summary>A field's name is no token, or there is no colon (RFC 9110 5.1).</summary>
     InvalidFieldName,
+    /// <summary>
+    /// A request field's name is that of a field that matters but for <c>_</c> in place of <c>-</c>: services that turn
+    /// both into the same variable (CGI, WSGI) would take it for that field.
+    /// </summary>
+    LookalikeFieldName,
     /// <summary>A field's value has a control character, NUL among them (RFC 9110 5.5).</summary>
     InvalidFieldValue,
     /// <summary>An HTTP/1.1 request without Host (RFC 9112 3.2).</summary>
@@ -59,7 +64,7 @@ public enum HttpRefusal : byte
     ConnectionNamesProtectedField,
     /// <summary>An expectation other than <c>100-continue</c> (RFC 9110 10.1.1).</summary>
     UnknownExpectation,
-    /// <summary>A chunk's size is no hexadecimal number, or too large (RFC 9112 7.1).</summary>
+    /// <summary>A chunk's size is no hexadecimal number, or has more than 15 digits (RFC 9112 7.1).</summary>
     InvalidChunkSize,
     /// <summary>A chunk extension is malformed (RFC 9112 7.1.1).</summary>
     InvalidChunkExtension,
@@ -106,6 +111,7 @@ public static class HttpRefusals
         HttpRefusal.LineFolding => "a field line begins with white space (line folding is obsolete)",
         HttpRefusal.SpaceBeforeColon => "white space stands between a field's name and its colon",
         HttpRefusal.InvalidFieldName => "a field's name is not a token followed by a colon",
+        HttpRefusal.LookalikeFieldName => "a field's name differs from one that matters only by '_' in place of '-'",
         HttpRefusal.InvalidFieldValue => "a field's value has a control character",
         HttpRefusal.MissingHost => "an HTTP/1.1 request needs a Host field",
         HttpRefusal.RepeatedHost => "Host is given more than once",

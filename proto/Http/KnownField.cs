@@ -110,6 +110,25 @@ public static class KnownFields
         return exact != KnownField.Other ? exact : Prefixed(name);
     }
 
+    // Fields that, read under another name, would change how long a message is or who it is for.
+    private static readonly ulong NeverUnderscored =
+        KnownField.ContentLength.Bit() | KnownField.TransferEncoding.Bit() | KnownField.XForwardedFor.Bit() | KnownField.XForwardedProto.Bit()
+        | KnownField.XForwardedHost.Bit() | KnownField.XForwardedPrefix.Bit() | KnownField.ProxyAuthorization.Bit() | KnownField.XAuthToken.Bit()
+        | KnownField.XRemote.Bit() | KnownField.Cheops.Bit();
+
+    /// <summary>
+    /// Whether a name becomes that of a field that matters when <c>_</c> is read as <c>-</c>, as CGI, WSGI and their kin
+    /// do: <c>Content_Length</c>, <c>X_Remote_User</c>.
+    /// </summary>
+    internal static bool IsLookalike(ReadOnlySpan<byte> name)
+    {
+        // Longer names than any known one can still begin as one.
+        Span<byte> dashed = stackalloc byte[64];
+        if (name.Length > dashed.Length) name = name[..dashed.Length];
+        name.Replace(dashed, (byte)'_', (byte)'-');
+        return (Resolve(dashed[..name.Length]).Bit() & NeverUnderscored) != 0;
+    }
+
     private static KnownField Prefixed(ReadOnlySpan<byte> name)
     {
         // The second byte tells nearly all others apart before any comparison.

@@ -33,6 +33,9 @@ public abstract class MessageHead
     internal static readonly SearchValues<byte> TokenBytes = SearchValues.Create(
         "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 
+    private static readonly SearchValues<byte> TokenBytesButUnderscore = SearchValues.Create(
+        "!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+
     // HTAB, SP to ~, and obs-text (RFC 9110 5.5).
     private static readonly SearchValues<byte> ValueBytes = SearchValues.Create(
         [9, .. Enumerable.Range(0x20, 0x5F).Select(b => (byte)b), .. Enumerable.Range(0x80, 0x80).Select(b => (byte)b)]);
@@ -67,6 +70,9 @@ public abstract class MessageHead
 
     /// <summary>Whether <c>Connection</c> names fields beyond the usual options, which then do not pass.</summary>
     public bool NamesHopFields { get; private set; }
+
+    /// <summary>Whether it is a request's head: what a client may not say, a service may.</summary>
+    internal abstract bool IsRequest { get; }
 
     private protected bool SaysClose { get; private set; }
 
@@ -150,6 +156,15 @@ public abstract class MessageHead
         KeepAlive = NamesHopFields = SaysClose = SaysKeepAlive = SaysUpgrade = false;
     }
 
+    /// <summary>
+    /// Forgets the message, and gives buffers back that are larger than most messages need, so that a connection that
+    /// waits for its next message holds little.
+    /// </summary>
+    public void Trim()
+    {
+        if (_buffer.Length > Bounds.HeadKeptSizeMax || _fields.Length > Bounds.FieldsKeptMax) Reset();
+    }
+
     /// <summary>Takes the next element of a comma-separated list; empty elements are passed over (RFC 9110 5.6.1).</summary>
     internal static bool TryNextElement(ref ReadOnlySpan<byte> list, out ReadOnlySpan<byte> element)
     {
@@ -168,21 +183,38 @@ public abstract class MessageHead
     /// <summary>Parses a whole head, blank line included, whose lines have not been looked at.</summary>
     internal HttpRefusal Parse(ReadOnlySpan<byte> head)
     {
-        if (_buffer.Length < head.Length)
+        head.CopyTo(Begin(head.Length));
+        return ParseBuffer();
+    }
+
+    /// <inheritdoc cref="Parse(ReadOnlySpan{byte})"/>
+    internal HttpRefusal Parse(in ReadOnlySequence<byte> head)
+    {
+        head.CopyTo(Begin((int)head.Length));
+        return ParseBuffer();
+    }
+
+    private Span<byte> Begin(int length)
+    {
+        if (_buffer.Length < length)
         {
             if (_buffer.Length > 0) ArrayPool<byte>.Shared.Return(_buffer);
-            _buffer = ArrayPool<byte>.Shared.Rent(head.Length);
+            _buffer = ArrayPool<byte>.Shared.Rent(length);
         }
 
-        if (_fields.Length == 0) _fields = ArrayPool<FieldLine>.Shared.Rent(32);
-        head.CopyTo(_buffer);
-        Length = head.Length;
+        if (_fields.Length == 0) _fields = ArrayPool<FieldLine>.Shared.Rent(Bounds.FieldsKeptMax);
+        Length = length;
         FieldCount = 0;
         _present = 0;
         ContentLength = 0;
         Framing = BodyFraming.None;
-        NamesHopFields = SaysClose = SaysKeepAlive = SaysUpgrade = false;
+        KeepAlive = NamesHopFields = SaysClose = SaysKeepAlive = SaysUpgrade = false;
+        return _buffer.AsSpan(0, length);
+    }
 
+    private HttpRefusal ParseBuffer()
+    {
+        var head = Bytes;
         var lineEnd = head.IndexOf((byte)'\n');
         if (lineEnd < 1 || head[lineEnd - 1] != '\r') return HttpRefusal.BareLineFeed;
         var refusal = ParseStartLine(head[..(lineEnd - 1)]);
@@ -206,7 +238,7 @@ public abstract class MessageHead
             var lineFeed = rest.IndexOf((byte)'\n');
             if (lineFeed < 1 || rest[lineFeed - 1] != '\r') return HttpRefusal.BareLineFeed;
             if (FieldCount == Bounds.FieldCountMax) return HttpRefusal.TooManyFields;
-            var refusal = ParseFieldLine(rest[..(lineFeed - 1)], position, out var line);
+            var refusal = ParseFieldLine(rest[..(lineFeed - 1)], position, IsRequest, out var line);
             if (refusal != HttpRefusal.None) return refusal;
 
             if (FieldCount == _fields.Length) GrowFields();
@@ -223,16 +255,24 @@ public abstract class MessageHead
         return HttpRefusal.None;
     }
 
-    /// <summary>Parses one field line, given without its end; offsets count from <paramref name="position"/>.</summary>
-    internal static HttpRefusal ParseFieldLine(ReadOnlySpan<byte> text, int position, out FieldLine line)
+    /// <summary>Parses one field line, given without its end.</summary>
+    /// <param name="text">The line.</param>
+    /// <param name="position">Where the line stands: the offsets of what is found count from there.</param>
+    /// <param name="refusesLookalikes">Whether names are refused that some services take for a field that matters.</param>
+    /// <param name="line">The parts of the line.</param>
+    internal static HttpRefusal ParseFieldLine(ReadOnlySpan<byte> text, int position, bool refusesLookalikes, out FieldLine line)
     {
         line = default;
         if (text.IsEmpty || text[0] is (byte)' ' or (byte)'\t') return HttpRefusal.LineFolding;
         var colon = text.IndexOf((byte)':');
         if (colon <= 0) return HttpRefusal.InvalidFieldName;
         var name = text[..colon];
-        if (name.ContainsAnyExcept(TokenBytes))
-            return name[^1] is (byte)' ' or (byte)'\t' ? HttpRefusal.SpaceBeforeColon : HttpRefusal.InvalidFieldName;
+        if (name.ContainsAnyExcept(TokenBytesButUnderscore))
+        {
+            if (name.ContainsAnyExcept(TokenBytes))
+                return name[^1] is (byte)' ' or (byte)'\t' ? HttpRefusal.SpaceBeforeColon : HttpRefusal.InvalidFieldName;
+            if (refusesLookalikes && KnownFields.IsLookalike(name)) return HttpRefusal.LookalikeFieldName;
+        }
 
         var valueStart = colon + 1;
         var valueEnd = text.Length;
@@ -282,19 +322,27 @@ public abstract class MessageHead
     {
         if (!repeated && Ascii.EqualsIgnoreCase(value, "chunked"u8)) return HttpRefusal.None;
 
-        // Exactly one "chunked" is all that is served. A known coding before it is merely not implemented; anything
-        // else (chunked twice, chunked not last, rubbish) is how requests are smuggled.
-        var list = value;
-        while (TryNextElement(ref list, out var coding))
+        // Exactly one "chunked" is all that is served. Registered codings, with "chunked" at most once and last, are
+        // merely not implemented; anything else (chunked twice, chunked not last, empty elements, rubbish) is how
+        // requests are smuggled.
+        if (repeated) return HttpRefusal.InvalidTransferEncoding;
+        var codings = 0;
+        for (var rest = value; !rest.IsEmpty;)
         {
-            if (coding.ContainsAnyExcept(TokenBytes)) return HttpRefusal.InvalidTransferEncoding;
-            if (Ascii.EqualsIgnoreCase(coding, "chunked"u8))
-                return repeated || !list.IsEmpty ? HttpRefusal.InvalidTransferEncoding : HttpRefusal.UnsupportedTransferCoding;
+            var comma = rest.IndexOf((byte)',');
+            var coding = (comma < 0 ? rest : rest[..comma]).Trim(" \t"u8);
+            rest = comma < 0 ? default : rest[(comma + 1)..];
+            var isLast = comma < 0;
+            if (IsRegistered(coding)) codings++;
+            else if (!isLast || codings == 0 || !Ascii.EqualsIgnoreCase(coding, "chunked"u8)) return HttpRefusal.InvalidTransferEncoding;
+            if (!isLast && rest.IsEmpty) return HttpRefusal.InvalidTransferEncoding;
         }
 
-        return Ascii.EqualsIgnoreCase(value, "gzip"u8) || Ascii.EqualsIgnoreCase(value, "deflate"u8) || Ascii.EqualsIgnoreCase(value, "compress"u8)
-            ? HttpRefusal.UnsupportedTransferCoding
-            : HttpRefusal.InvalidTransferEncoding;
+        return codings > 0 ? HttpRefusal.UnsupportedTransferCoding : HttpRefusal.InvalidTransferEncoding;
+
+        static bool IsRegistered(ReadOnlySpan<byte> coding) =>
+            Ascii.EqualsIgnoreCase(coding, "gzip"u8) || Ascii.EqualsIgnoreCase(coding, "x-gzip"u8) || Ascii.EqualsIgnoreCase(coding, "deflate"u8)
+            || Ascii.EqualsIgnoreCase(coding, "compress"u8) || Ascii.EqualsIgnoreCase(coding, "x-compress"u8);
     }
 
     private HttpRefusal NoteConnection(ReadOnlySpan<byte> value)
@@ -313,9 +361,10 @@ public abstract class MessageHead
     }
 
     // Naming one of these in Connection would take from a request what decides where it goes, who it is for, or how
-    // long it is ("hop-by-hop abuse"); no honest sender does that.
+    // long it is ("hop-by-hop abuse"); no honest sender does that. Transfer-Encoding is written anew on every hop, and
+    // large content networks do name it in answers.
     private static bool IsProtected(KnownField field) =>
         field is not (KnownField.Other or KnownField.KeepAlive or KnownField.ProxyConnection or KnownField.TE or KnownField.Trailer
-            or KnownField.Upgrade or KnownField.Http2Settings or KnownField.ProxyAuthorization or KnownField.Baggage or KnownField.TraceState
+            or KnownField.TransferEncoding or KnownField.Upgrade or KnownField.Http2Settings or KnownField.ProxyAuthorization or KnownField.Baggage or KnownField.TraceState
             or KnownField.Date);
 }

@@ -36,8 +36,11 @@ public sealed class RequestHead : MessageHead
     private static readonly SearchValues<byte> TargetBytes = SearchValues.Create(
         [.. Enumerable.Range(0x21, 0x5E).Select(b => (byte)b).Where(b => b != '#')]);
 
-    private static readonly SearchValues<byte> AuthorityBytes = SearchValues.Create(
-        "-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+    // A registered name (RFC 3986 3.2.2) without its comma, which no name in use has: a list of hosts is not a host.
+    private static readonly SearchValues<byte> HostBytes = SearchValues.Create(
+        "-._~%!$&'()*+;=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+
+    private static readonly SearchValues<byte> AddressBytes = SearchValues.Create(":.0123456789ABCDEFabcdef"u8);
 
     private int _methodLength;
     private int _targetStart;
@@ -53,9 +56,10 @@ public sealed class RequestHead : MessageHead
 
     /// <summary>
     /// The target in origin form (or <c>*</c>), byte for byte as sent; of an absolute target, what follows its
-    /// authority.
+    /// authority, and if nothing does <c>/</c>, or <c>*</c> with OPTIONS (RFC 9112 3.2.4).
     /// </summary>
-    public ReadOnlySpan<byte> Target => _targetLength == 0 ? "/"u8 : Bytes.Slice(_targetStart, _targetLength);
+    public ReadOnlySpan<byte> Target =>
+        _targetLength > 0 ? Bytes.Slice(_targetStart, _targetLength) : Method == HttpMethod.Options ? "*"u8 : "/"u8;
 
     /// <summary>The host and port that the request is for: the absolute target's authority, else Host; may be empty.</summary>
     public ReadOnlySpan<byte> Authority => Bytes.Slice(_authorityStart, _authorityLength);
@@ -66,8 +70,13 @@ public sealed class RequestHead : MessageHead
     /// <summary>Whether the client asks to switch to another protocol (never h2c) after this request.</summary>
     public bool IsUpgrade { get; private set; }
 
+    /// <summary>Whether the client says that it takes trailers (<c>TE: trailers</c>).</summary>
+    public bool TakesTrailers { get; private set; }
+
     /// <summary>Whether repeating the request has no further effect (RFC 9110 9.2.2).</summary>
     public bool IsIdempotent => Method is HttpMethod.Get or HttpMethod.Head or HttpMethod.Put or HttpMethod.Delete or HttpMethod.Options or HttpMethod.Trace;
+
+    internal override bool IsRequest => true;
 
     /// <inheritdoc/>
     public override void Reset()
@@ -75,7 +84,7 @@ public sealed class RequestHead : MessageHead
         base.Reset();
         Method = HttpMethod.Other;
         _methodLength = _targetStart = _targetLength = _authorityStart = _authorityLength = 0;
-        ExpectsContinue = IsUpgrade = false;
+        ExpectsContinue = IsUpgrade = TakesTrailers = false;
     }
 
     private protected override HttpRefusal ParseStartLine(ReadOnlySpan<byte> line)
@@ -138,7 +147,33 @@ public sealed class RequestHead : MessageHead
         return HttpRefusal.None;
     }
 
-    private static bool IsAuthority(ReadOnlySpan<byte> text) => !text.ContainsAnyExcept(AuthorityBytes);
+    // uri-host [ ":" port ] (RFC 9110 4.2.1); a Host may be empty (RFC 9112 3.2).
+    private static bool IsAuthority(ReadOnlySpan<byte> text)
+    {
+        if (text.IsEmpty) return true;
+        int hostEnd;
+        if (text[0] == '[')
+        {
+            hostEnd = text.IndexOf((byte)']') + 1;
+            if (hostEnd < 4 || text[1..(hostEnd - 1)].ContainsAnyExcept(AddressBytes)) return false;
+        }
+        else
+        {
+            hostEnd = text.IndexOf((byte)':');
+            if (hostEnd < 0) hostEnd = text.Length;
+            if (hostEnd == 0 || text[..hostEnd].ContainsAnyExcept(HostBytes)) return false;
+        }
+
+        return hostEnd == text.Length || (text[hostEnd] == ':' && IsPort(text[(hostEnd + 1)..]));
+    }
+
+    private static bool IsPort(ReadOnlySpan<byte> digits)
+    {
+        if (digits.Length > 5 || digits.ContainsAnyExceptInRange((byte)'0', (byte)'9')) return false;
+        var port = 0;
+        foreach (var digit in digits) port = port * 10 + (digit - '0');
+        return port <= ushort.MaxValue;
+    }
 
     private protected override HttpRefusal Conclude()
     {
@@ -165,16 +200,38 @@ public sealed class RequestHead : MessageHead
             Framing = BodyFraming.Length;
         }
 
-        ExpectsContinue = false;
-        if (TryGet(KnownField.Expect, out var expect))
-        {
-            if (!Ascii.EqualsIgnoreCase(Value(expect), "100-continue"u8)) return HttpRefusal.UnknownExpectation;
-            ExpectsContinue = MinorVersion >= 1 && Framing != BodyFraming.None;
-        }
-
-        IsUpgrade = MinorVersion >= 1 && SaysUpgrade && TryGet(KnownField.Upgrade, out var upgrade) && !NamesHttp2(Value(upgrade));
+        if (Has(KnownField.Expect) && !OnlyExpectsContinue()) return HttpRefusal.UnknownExpectation;
+        ExpectsContinue = Has(KnownField.Expect) && MinorVersion >= 1 && Framing != BodyFraming.None;
+        TakesTrailers = Has(KnownField.TE) && MinorVersion >= 1 && NamesTrailers();
+        IsUpgrade = MinorVersion >= 1 && SaysUpgrade && TryGet(KnownField.Upgrade, out var upgrade)
+            && !Value(upgrade).IsEmpty && !NamesHttp2(Value(upgrade));
         KeepAlive = !SaysClose && (MinorVersion >= 1 || SaysKeepAlive);
         return HttpRefusal.None;
+    }
+
+    private bool OnlyExpectsContinue()
+    {
+        foreach (ref readonly var line in Fields)
+        {
+            if (line.Known == KnownField.Expect && !Ascii.EqualsIgnoreCase(Value(line), "100-continue"u8)) return false;
+        }
+
+        return true;
+    }
+
+    private bool NamesTrailers()
+    {
+        foreach (ref readonly var line in Fields)
+        {
+            if (line.Known != KnownField.TE) continue;
+            var list = Value(line);
+            while (TryNextElement(ref list, out var coding))
+            {
+                if (Ascii.EqualsIgnoreCase(coding, "trailers"u8)) return true;
+            }
+        }
+
+        return false;
     }
 
     // Cleartext HTTP/2 would make the connection opaque to the agent; the offer is dropped, not refused (RFC 9113 3.1).

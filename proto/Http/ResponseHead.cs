@@ -18,6 +18,18 @@ public sealed class ResponseHead : MessageHead
     /// <summary>The method of the request that is answered; set before parsing, since it decides the framing.</summary>
     public HttpMethod RequestMethod { get; set; }
 
+    internal override bool IsRequest => false;
+
+    /// <summary>Whether the status says that no body follows, whatever the fields say (RFC 9112 6.3); HEAD and 304 apart.</summary>
+    internal bool IsBodiless => Status is < 200 or 204;
+
+    /// <inheritdoc/>
+    public override void Reset()
+    {
+        base.Reset();
+        Status = _reasonStart = _reasonLength = 0;
+    }
+
     private protected override HttpRefusal ParseStartLine(ReadOnlySpan<byte> line)
     {
         if (line.Length < 12 || !line.StartsWith("HTTP/"u8) || line[6] != '.' || line[8] != ' ') return HttpRefusal.InvalidStatusLine;
@@ -45,11 +57,15 @@ public sealed class ResponseHead : MessageHead
         var coded = Has(KnownField.TransferEncoding);
         if (coded && MinorVersion == 0) return HttpRefusal.CodingInOldVersion;
         if (coded && Has(KnownField.ContentLength)) return HttpRefusal.LengthAndCoding;
-        Framing = RequestMethod == HttpMethod.Head || Status is < 200 or 204 or 304 ? BodyFraming.None
+        Framing = RequestMethod == HttpMethod.Head || IsBodiless || Status == 304 ? BodyFraming.None
             : coded ? BodyFraming.Chunked
             : Has(KnownField.ContentLength) ? BodyFraming.Length
             : BodyFraming.UntilClose;
-        KeepAlive = !SaysClose && (MinorVersion >= 1 || SaysKeepAlive) && Framing != BodyFraming.UntilClose && Status != 101;
+
+        // A service that announces a body where there can be none may send it: what follows would be taken for the
+        // next answer.
+        var announcesBody = IsBodiless && (coded || ContentLength > 0);
+        KeepAlive = !SaysClose && !announcesBody && (MinorVersion >= 1 || SaysKeepAlive) && Framing != BodyFraming.UntilClose && Status != 101;
         return HttpRefusal.None;
     }
 
