@@ -91,21 +91,8 @@ internal sealed class HeadPreparation(string site)
 
     private static void AddJoined(RequestHead head, HeadEdits edits, KnownField field, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
-        if (!head.Has(field))
-        {
-            edits.Added.Add(name, value);
-            return;
-        }
-
-        // All lines of the field are one list (RFC 9110 5.3): proxies before this one may have added a line of their own.
         edits.Removed |= field.Bit();
-        List<byte> joined = [];
-        foreach (ref readonly var line in head.Fields)
-        {
-            if (line.Known == field) joined.AddRange([.. head.Value(line), .. ", "u8]);
-        }
-
-        edits.Added.Add(name, [.. joined, .. value]);
+        edits.Added.AddJoined(head, field, name, value);
     }
 
     private static void AddUser(HeadEdits edits, UserIdentity? user, bool assertUser)

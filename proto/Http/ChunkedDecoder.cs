@@ -181,8 +181,11 @@ public struct ChunkedDecoder
 
         var lineFeed = rest.IndexOf((byte)'\n');
         var taken = lineFeed < 0 ? rest.Length : lineFeed + 1;
-        if (_trailerLength + taken > Bounds.TrailerSizeMax) return HttpRefusal.TrailersTooLarge;
-        _trailers ??= ArrayPool<byte>.Shared.Rent(Bounds.TrailerSizeMax);
+
+        // The blank line may arrive in pieces as well; it does not count.
+        const int sizeMax = Bounds.TrailerSizeMax + 2;
+        if (_trailerLength + taken > sizeMax) return HttpRefusal.TrailersTooLarge;
+        _trailers ??= ArrayPool<byte>.Shared.Rent(sizeMax);
         rest[..taken].CopyTo(_trailers.AsSpan(_trailerLength));
         _trailerLength += taken;
         consumed += taken;
@@ -200,6 +203,7 @@ public struct ChunkedDecoder
             return HttpRefusal.None;
         }
 
+        if (_trailerLength > Bounds.TrailerSizeMax) return HttpRefusal.TrailersTooLarge;
         var refusal = MessageHead.ParseFieldLine(line[..^2], 0, true, out var field);
         if (refusal != HttpRefusal.None) return refusal;
         if (TrailerFields.IsForbidden(field.Known, line[..field.NameLength])) return HttpRefusal.ForbiddenTrailer;

@@ -35,6 +35,30 @@ public sealed class FieldLines
         return this;
     }
 
+    /// <summary>Adds a field whose value is the list that all of a head's lines of it make (RFC 9110 5.3), and one element more.</summary>
+    /// <param name="head">The head; its own lines are to be taken out.</param>
+    /// <param name="field">The field.</param>
+    /// <param name="name">Its name as it is to be written.</param>
+    /// <param name="element">The new last element, free of control characters.</param>
+    public FieldLines AddJoined(MessageHead head, KnownField field, ReadOnlySpan<byte> name, ReadOnlySpan<byte> element)
+    {
+        _lines.Write(name);
+        _lines.Write(": "u8);
+        if (head.Has(field))
+        {
+            foreach (ref readonly var line in head.Fields)
+            {
+                if (line.Known != field) continue;
+                _lines.Write(head.Value(line));
+                _lines.Write(", "u8);
+            }
+        }
+
+        _lines.Write(element);
+        _lines.Write("\r\n"u8);
+        return this;
+    }
+
     /// <summary>Adds lines that were encoded before, each with its CR LF.</summary>
     public FieldLines AddEncoded(ReadOnlySpan<byte> lines)
     {

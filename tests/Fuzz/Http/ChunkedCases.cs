@@ -16,7 +16,7 @@ public sealed record ChunkedCase(string Name, string Text, string Data, string T
 /// <param name="Refusal">Why it is refused.</param>
 public sealed record RefusedChunkedCase(string Text, HttpRefusal Refusal)
 {
-    public string Name => $"{Refusal}: " + string.Concat(Text.Take(60).Select(c => c is >= ' ' and <= '~' ? c.ToString() : $"<{(int)c:x2}>"));
+    public string Name => $"{Refusal}, {Text.Length}: " + string.Concat(Text.Take(60).Select(c => c is >= ' ' and <= '~' ? c.ToString() : $"<{(int)c:x2}>"));
 }
 
 /// <summary>Chunked bodies, for the tests and as seeds of the fuzzer.</summary>

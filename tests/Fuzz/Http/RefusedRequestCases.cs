@@ -44,7 +44,7 @@ public static class RefusedRequestCases
 
     private static IEnumerable<RefusedCase> StartLines() =>
     [
-        First("", InvalidRequestLine),
+        First("", InvalidMethod), // the empty line is passed over, and Host is no method
         First("GET /", InvalidRequestLine),
         First("GET", InvalidRequestLine),
         First("GET /  HTTP/1.1", InvalidTarget),

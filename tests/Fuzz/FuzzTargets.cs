@@ -1,0 +1,14 @@
+using Cheops.Tests.Fuzz.Http;
+
+namespace Cheops.Tests.Fuzz;
+
+/// <summary>All fuzz targets. Each is also run for a short while by the unit tests.</summary>
+public static class FuzzTargets
+{
+    public static readonly IFuzzTarget[] All =
+    [
+        new RequestTarget(),
+        new ResponseTarget(),
+        new ChunkedTarget(),
+    ];
+}
