@@ -61,7 +61,7 @@ internal sealed class RequestHandler : IExchangeHandler
     public RequestHandler(RequestHandlerParts parts)
     {
         _parts = parts;
-        _planner = new Planner(parts.Site, parts.Services.Keys, parts.Replicants);
+        _planner = new Planner(parts.Site, parts.Services.Keys.Concat(parts.Profiles.ServiceNames), parts.Replicants);
         _preparation = new HeadPreparation(parts.Site);
         _failures = new Failures(parts.Site);
         _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures);

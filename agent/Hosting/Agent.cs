@@ -77,7 +77,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);
         _workflowSweep = context.Time.CreateTimer(static table => ((WorkflowTable)table!).Sweep(), _workflows, sweep, sweep);
         _bodies = new FileBodyStore(context.Data.PathOf("bodies"));
-        _planner = new Planner(_settings.Site, _services.Keys, EmptyReplicantIndex.Instance);
+        _planner = new Planner(_settings.Site, _services.Keys.Concat(_profiles.ServiceNames), EmptyReplicantIndex.Instance);
         var client = new LocalServiceClient(_settings.Site, _services, _deadlines);
         _handler = new RequestHandler(new RequestHandlerParts
         {

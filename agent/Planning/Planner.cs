@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Cheops.Agent.Mesh;
+using Cheops.Proto.Scopes;
 
 namespace Cheops.Agent.Planning;
 
@@ -10,8 +11,8 @@ namespace Cheops.Agent.Planning;
 /// </summary>
 /// <remarks>
 /// 1. What came over a link runs here. 2. What names a replicant is an operation for its group. 3. A service that the
-/// scope does not name, and every service without a scope, runs here. 4. All names in a client's scope are checked,
-/// also those of services that are called later, so that nothing is executed half-way. 5. The location is evaluated.
+/// scope does not name, and every service without a scope, runs here. 4. The whole of a client's scope is checked, also
+/// what it says of services that are called later, so that nothing is executed half-way. 5. The location is evaluated.
 /// </remarks>
 public sealed class Planner
 {
@@ -54,8 +55,8 @@ public sealed class Planner
         var table = TableOf(sites);
 
         // 4.
-        if (request.Origin == RequestOrigin.Client && !new ScopeCheck(_services, table).Check(scope, out var unknown))
-            return new PlanResult(null, unknown, []);
+        if (request.Origin == RequestOrigin.Client && Refuse(scope, request.Service, table) is { } refused)
+            return new PlanResult(null, refused, []);
         if (scope.LocationOf(request.Service, addressed: request.Origin == RequestOrigin.Client) is not { } location)
             return _here;
 
@@ -65,6 +66,22 @@ public sealed class Planner
         return evaluation.Refusal is { } refusal
             ? new PlanResult(null, refusal, evaluation.Notes)
             : new PlanResult(plan, null, evaluation.Notes);
+    }
+
+    private PlanRefusal? Refuse(Scope scope, string addressed, SiteTable table)
+    {
+        if (!new ScopeCheck(_services, table).Check(scope, out var unknown))
+            return unknown;
+        foreach (var (service, location) in scope.Bindings)
+        {
+            if (service is Binding.Addressed or Binding.AnyOther || service == addressed)
+                continue;
+            var later = new PlanEvaluation(service, table);
+            if (later.Evaluate(location) is null)
+                return later.Refusal;
+        }
+
+        return null;
     }
 
     private PlanResult PlanReplicant(Replicant replicant)

@@ -105,6 +105,16 @@ public class PlannerTests
     }
 
     [Fact]
+    public void What_a_scope_says_of_services_that_are_called_later_is_checked_first()
+    {
+        Assert.Equal(PlanRefusalKind.NotOffered, Plan("glance: Site1, nova: Site4").Refusal?.Kind);
+        Assert.Equal(PlanRefusalKind.VersionMismatch, Plan("nova: Site1, glance: Site5", "nova").Refusal?.Kind);
+        Assert.Equal("Site1", Plan("glance: Site1, nova: Site4; Site2").Plan?.ToString());
+        Assert.Equal("Site1", Plan("glance: Site1, cinder: here").Plan?.ToString());
+        Assert.Equal("Site1", Plan("glance: Site1, cinder: Site6").Plan?.ToString());
+    }
+
+    [Fact]
     public void An_around_without_any_measured_latency_is_the_site_alone_and_says_so()
     {
         var result = Plan("around(Site3, 10ms)");
