@@ -120,6 +120,13 @@ public sealed class ServerConnection
         finally
         {
             if (_serving) Ended(_context.Time.GetTimestamp());
+            if (_exchange.Pump is { IsCompleted: false } pump)
+            {
+                // It reads from this channel: nothing of the channel is given back before it has stopped.
+                _exchange.AbortClient();
+                await pump;
+            }
+
             await _channel.DisposeAsync();
             _exchange.End();
             _context.Counters.ConnectionClosed();

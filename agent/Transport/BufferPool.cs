@@ -12,22 +12,22 @@ internal static class BufferPool
 {
     private static readonly ConcurrentQueue<byte[]> Small = new();
     private static readonly ConcurrentQueue<byte[]> Large = new();
-    private static int _smallCount;
-    private static int _largeCount;
+    private static int SmallCount;
+    private static int LargeCount;
 
     /// <summary>A buffer of at least <paramref name="size"/> bytes.</summary>
     public static byte[] Rent(int size)
     {
-        if (size <= Bounds.SmallBufferSize) return Take(Small, ref _smallCount) ?? GC.AllocateUninitializedArray<byte>(Bounds.SmallBufferSize);
-        if (size <= Bounds.LargeBufferSize) return Take(Large, ref _largeCount) ?? GC.AllocateUninitializedArray<byte>(Bounds.LargeBufferSize);
+        if (size <= Bounds.SmallBufferSize) return Take(Small, ref SmallCount) ?? GC.AllocateUninitializedArray<byte>(Bounds.SmallBufferSize);
+        if (size <= Bounds.LargeBufferSize) return Take(Large, ref LargeCount) ?? GC.AllocateUninitializedArray<byte>(Bounds.LargeBufferSize);
         return ArrayPool<byte>.Shared.Rent(size);
     }
 
     /// <summary>Takes a buffer back.</summary>
     public static void Return(byte[] buffer)
     {
-        if (buffer.Length == Bounds.SmallBufferSize) Put(Small, ref _smallCount, buffer, Bounds.SmallBufferCountMax);
-        else if (buffer.Length == Bounds.LargeBufferSize) Put(Large, ref _largeCount, buffer, Bounds.LargeBufferCountMax);
+        if (buffer.Length == Bounds.SmallBufferSize) Put(Small, ref SmallCount, buffer, Bounds.SmallBufferCountMax);
+        else if (buffer.Length == Bounds.LargeBufferSize) Put(Large, ref LargeCount, buffer, Bounds.LargeBufferCountMax);
         else if (buffer.Length > 0) ArrayPool<byte>.Shared.Return(buffer);
     }
 

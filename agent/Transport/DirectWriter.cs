@@ -15,6 +15,7 @@ internal sealed class DirectWriter(ByteTransport transport) : PipeWriter
     private byte[] _buffer = [];
     private int _length;
     private BufferUse _use;
+    private bool _holds;
 
     public override bool CanGetUnflushedBytes => true;
 
@@ -56,7 +57,6 @@ internal sealed class DirectWriter(ByteTransport transport) : PipeWriter
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<FlushResult> SendBufferAsync()
     {
-        if (!_use.TryBegin()) throw new IOException("the channel was closed");
         try
         {
             await transport.SendAsync(_buffer.AsMemory(0, _length));
@@ -65,6 +65,7 @@ internal sealed class DirectWriter(ByteTransport transport) : PipeWriter
         {
             // Sent or lost: either way nothing of it will be sent again.
             ReturnBuffer();
+            _holds = false;
             _use.End();
         }
 
@@ -81,7 +82,10 @@ internal sealed class DirectWriter(ByteTransport transport) : PipeWriter
 
     private void EnsureRoom(int size)
     {
-        if (_use.IsReleased) throw new IOException("the channel was closed");
+        // From the first byte gathered until it is sent the buffer is in use: a channel that is disposed of meanwhile
+        // leaves it to the collector rather than give the pool what is still written to.
+        if (_use.IsReleased || (!_holds && !_use.TryBegin())) throw new IOException("the channel was closed");
+        _holds = true;
         if (_buffer.Length - _length >= size) return;
         var larger = BufferPool.Rent(_length + size);
         _buffer.AsSpan(0, _length).CopyTo(larger);
@@ -100,7 +104,7 @@ internal sealed class DirectWriter(ByteTransport transport) : PipeWriter
 
     public override void Complete(Exception? exception = null) => Release();
 
-    /// <summary>Drops what was not flushed and gives the buffer back, as soon as no send reads it.</summary>
+    /// <summary>Drops what was not flushed and gives the buffer back, unless bytes are being gathered or sent.</summary>
     public void Release()
     {
         if (_use.TryRelease(out var idle) && idle) ReturnBuffer();

@@ -30,9 +30,9 @@ internal sealed class PullReader(ByteTransport transport) : PipeReader, IValueTa
     private bool _waitsForAny;
 
     // Past this many channels, one that waits for its next message holds no buffer at all.
-    private static int _open;
+    private static int OpenCount;
 
-    private bool Lean { get; } = Interlocked.Increment(ref _open) > Bounds.BufferedIdleChannelsMax;
+    private bool Lean { get; } = Interlocked.Increment(ref OpenCount) > Bounds.BufferedIdleChannelsMax;
 
     public override bool TryRead(out ReadResult result)
     {
@@ -202,7 +202,7 @@ internal sealed class PullReader(ByteTransport transport) : PipeReader, IValueTa
     public void Release()
     {
         if (!_use.TryRelease(out var idle)) return;
-        Interlocked.Decrement(ref _open);
+        Interlocked.Decrement(ref OpenCount);
         if (idle) ReturnBuffer();
     }
 

@@ -12,7 +12,7 @@ internal sealed unsafe class Reactor
     private const int EventsMax = 256;
 
     private static readonly Reactor[] All = [.. Enumerable.Range(0, Math.Clamp(Environment.ProcessorCount / 2, 1, 4)).Select(i => new Reactor(i))];
-    private static uint _next;
+    private static uint Turn;
 
     // The kernel packs epoll_event on x86-64 and nowhere else.
     private static readonly int EventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
@@ -31,7 +31,7 @@ internal sealed unsafe class Reactor
     }
 
     /// <summary>The reactor for the next socket: they take turns.</summary>
-    public static Reactor Next() => All[Interlocked.Increment(ref _next) % (uint)All.Length];
+    public static Reactor Next() => All[Interlocked.Increment(ref Turn) % (uint)All.Length];
 
     /// <summary>Begins to watch a socket, edge-triggered, until it is closed.</summary>
     /// <exception cref="IOException">The system has no room for it.</exception>

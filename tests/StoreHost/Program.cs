@@ -60,9 +60,26 @@ static async Task<int> Fill(string directory)
     }
 
     await log.TruncateAsync(log.DurableUntil);
-    for (var i = 0; i < positions.Count / 2; i++) await log.WaitDurableAsync(await log.AppendAsync(HostRecords.Make(1, (ulong)i + 1)));
+    for (var i = 0; i < positions.Count / 2; i++) await AppendWhenThereIsRoom(log, HostRecords.Make(1, (ulong)i + 1));
     await Console.Out.WriteLineAsync("recovered");
     return 0;
+}
+
+// The old segments go when the commit after the truncation is done: until then an append is refused, as it should be.
+static async Task AppendWhenThereIsRoom(FasterOperationLog log, LogRecord record)
+{
+    for (var waited = Stopwatch.StartNew(); ;)
+    {
+        try
+        {
+            await log.WaitDurableAsync(await log.AppendAsync(record));
+            return;
+        }
+        catch (OperationLogException e) when (e.Error == OperationLogError.Full && waited.Elapsed < TimeSpan.FromSeconds(20))
+        {
+            await Task.Delay(5);
+        }
+    }
 }
 
 // Appends from many writers, each waiting for its record, and tells how many became durable in a second.
