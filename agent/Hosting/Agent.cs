@@ -46,6 +46,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly DateTimeOffset _startedAt;
     private ImmutableArray<Listener> _listeners = [];
     private volatile AgentSettings _settings;
+    private Listener? _api;
     private volatile bool _bound;
     private volatile bool _draining;
 
@@ -130,7 +131,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
                 foreach (var address in service.Listen) listeners.Add(MakeListener(service, address));
             }
 
-            if (_settings.ApiListen is { } api) listeners.Add(MakeApiListener(api));
+            if (_settings.ApiListen is { } api) listeners.Add(_api = MakeApiListener(api));
         }
         catch (IOException)
         {
@@ -233,7 +234,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     {
         _draining = true;
         _mesh.Node.Drain();
-        var serving = _listeners.Where(listener => listener.Service != "api").ToArray();
+        var serving = _listeners.Where(listener => listener != _api).ToArray();
         foreach (var listener in serving) listener.StopAccepting();
         foreach (var connection in _inbound.Keys) connection.Drain();
         var drained = Task.WhenAll([.. serving.Select(listener => listener.DrainedAsync()), .. _inbound.Values]);

@@ -71,12 +71,19 @@ public sealed class CutTests
         await Openssl($"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mesh -keyout {pki}/ca.key -out {pki}/ca.crt");
         foreach (var site in sites)
         {
+            // A site's certificate names it; a second one beside it is for bulk.
             var file = Path.Combine(pki, site.Name);
-            await Openssl($"req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={site.Name} -addext subjectAltName=DNS:{site.Name},IP:{site.Address} -keyout {file}.key -out {file}.csr");
-            await Openssl($"x509 -req -in {file}.csr -CA {pki}/ca.crt -CAkey {pki}/ca.key -days 2 -copy_extensions copy -out {file}.crt");
+            await IssueAsync(pki, file, site.Name.ToLowerInvariant(), site.Address);
+            await IssueAsync(pki, $"{file}-bulk", $"{site.Name.ToLowerInvariant()}-bulk", site.Address);
             site.Settings["CHEOPS_MESH_CERT"] = $"{file}.crt";
             site.Settings["CHEOPS_MESH_KEY"] = $"{file}.key";
             site.Settings["CHEOPS_MESH_CA"] = $"{pki}/ca.crt";
+        }
+
+        static async Task IssueAsync(string pki, string file, string name, string address)
+        {
+            await Openssl($"req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -addext subjectAltName=DNS:{name}.cheops.internal,IP:{address} -keyout {file}.key -out {file}.csr");
+            await Openssl($"x509 -req -in {file}.csr -CA {pki}/ca.crt -CAkey {pki}/ca.key -days 2 -copy_extensions copy -out {file}.crt");
         }
 
         static async Task Openssl(string arguments) => (await Commands.RunAsync(["openssl", .. arguments.Split(' ')])).Succeeded();
