@@ -20,7 +20,6 @@ public sealed class Exchange
         Serve,
         Body,
         Answer,
-        Relay,
         Write,
         Linger,
         Tunnel,

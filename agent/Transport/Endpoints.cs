@@ -48,10 +48,14 @@ internal sealed class TcpAcceptor : IDisposable
 {
     private readonly Socket _socket;
 
-    private TcpAcceptor(Socket socket) => _socket = socket;
+    private TcpAcceptor(Socket socket)
+    {
+        _socket = socket;
+        Address = (IPEndPoint)socket.LocalEndPoint!;
+    }
 
-    /// <summary>The address that is listened on, with the port that was given or chosen.</summary>
-    public IPEndPoint Address => (IPEndPoint)_socket.LocalEndPoint!;
+    /// <summary>The address that is listened on, with the port that was given or chosen; known after the end, too.</summary>
+    public IPEndPoint Address { get; }
 
     /// <summary>Binds and listens.</summary>
     /// <exception cref="IOException">The address cannot be bound.</exception>

@@ -47,7 +47,7 @@ internal sealed unsafe class Reactor
             {
                 if (descriptor >= _sockets.Length) Array.Resize(ref _sockets, Math.Max(descriptor + 1, _sockets.Length * 2));
                 _sockets[descriptor] = socket;
-                socket.Generation = ++_generation;
+                (socket.Descriptor, socket.Generation) = (descriptor, ++_generation);
                 *(uint*)one = Native.In | Native.Out | Native.HangUpOfPeer | Native.EdgeTriggered;
                 *(ulong*)(one + DataOffset) = ((ulong)_generation << 32) | (uint)descriptor;
             }
@@ -61,22 +61,32 @@ internal sealed unsafe class Reactor
         }
     }
 
+    /// <summary>Forgets a socket that is about to be closed, so that nothing of its connection is kept alive from here.</summary>
+    public void Remove(ReactorSocket socket)
+    {
+        lock (_gate)
+        {
+            if (_sockets[socket.Descriptor] == socket) _sockets[socket.Descriptor] = null;
+        }
+    }
+
     private void Run()
     {
         var events = (byte*)NativeMemory.Alloc((nuint)(EventsMax * EventSize));
         while (true)
         {
             var count = Native.EpollWait(_epoll, events, EventsMax, -1);
-            for (var i = 0; i < count; i++)
-            {
-                var one = events + i * EventSize;
-                var data = *(ulong*)(one + DataOffset);
-
-                // A descriptor is used again as soon as it is closed: the generation tells whose event it is.
-                var socket = Volatile.Read(ref _sockets)[(int)(uint)data];
-                if (socket is not null && socket.Generation == (uint)(data >> 32)) socket.OnEvents(*(uint*)one);
-            }
+            for (var i = 0; i < count; i++) Dispatch(events + i * EventSize);
         }
+    }
+
+    // Apart from the loop, whose frame would keep the last socket alive while it waits.
+    private void Dispatch(byte* one)
+    {
+        // A descriptor is used again as soon as it is closed: the generation tells whose event it is.
+        var data = *(ulong*)(one + DataOffset);
+        var socket = Volatile.Read(ref _sockets)[(int)(uint)data];
+        if (socket is not null && socket.Generation == (uint)(data >> 32)) socket.OnEvents(*(uint*)one);
     }
 }
 

@@ -18,10 +18,13 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
 
     private readonly Socket _socket;
     private readonly SafeSocketHandle _handle;
+    private readonly Reactor _reactor = Reactor.Next();
     private ManualResetValueTaskSourceCore<int> _receiving;
     private ManualResetValueTaskSourceCore<bool> _sending;
     private Memory<byte> _buffer;
-    private int _readable = Ready;
+
+    // Being watched begins with an event if something is there already.
+    private int _readable = NotReady;
     private int _writable = Ready;
     private volatile bool _ended;
     private volatile bool _hungUp;
@@ -36,11 +39,14 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
         socket.NoDelay = true;
         RemoteEndPoint = socket.RemoteEndPoint;
         LocalEndPoint = socket.LocalEndPoint;
-        Reactor.Next().Add(this, _handle);
+        _reactor.Add(this, _handle);
     }
 
     /// <summary>The socket itself, for what is asked of it rarely.</summary>
     public Socket Socket => _socket;
+
+    /// <summary>The system's number for it while it is open.</summary>
+    public int Descriptor { get; set; }
 
     /// <summary>Tells this socket from those that had its descriptor before.</summary>
     public uint Generation { get; set; }
@@ -259,10 +265,20 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
     public override void Abort()
     {
         if (Interlocked.Exchange(ref _aborted, 1) != 0) return;
+        _reactor.Remove(this);
         Reset(_socket);
+        FailWaiting();
+    }
 
-        // Whoever waits will get no event any more.
-        if (Interlocked.Exchange(ref _readable, Ready) == Waiting) _receiving.SetException(Aborted());
+    // Whoever waits will get no event any more.
+    private void FailWaiting()
+    {
+        if (Interlocked.Exchange(ref _readable, Ready) == Waiting)
+        {
+            _buffer = default;
+            _receiving.SetException(Aborted());
+        }
+
         if (Interlocked.Exchange(ref _writable, Ready) == Waiting) _sending.SetException(Aborted());
     }
 
@@ -285,9 +301,9 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
     protected override void Dispose(bool disposing)
     {
         if (Interlocked.Exchange(ref _aborted, 1) != 0) return;
+        _reactor.Remove(this);
         _socket.Dispose();
-        if (Interlocked.Exchange(ref _readable, Ready) == Waiting) _receiving.SetException(Aborted());
-        if (Interlocked.Exchange(ref _writable, Ready) == Waiting) _sending.SetException(Aborted());
+        FailWaiting();
     }
 
     private static IOException Aborted() => new("the connection was aborted");

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Cheops.Agent.Transport;
 using Cheops.Tests.Integration.Support;
 
@@ -68,9 +69,15 @@ internal static class SocketPair
 {
     public static async Task<(ReactorSocket Left, ReactorSocket Right)> ConnectAsync()
     {
+        var (left, right) = await RawAsync();
+        return (new ReactorSocket(left), new ReactorSocket(right));
+    }
+
+    public static async Task<(Socket Left, Socket Right)> RawAsync()
+    {
         using var acceptor = TcpAcceptor.Listen(new IPEndPoint(IPAddress.Loopback, 0));
         var accepting = acceptor.AcceptAsync();
         var left = await TcpDialer.ConnectAsync("127.0.0.1", acceptor.Address.Port, CancellationToken.None);
-        return (new ReactorSocket(left), new ReactorSocket(await accepting ?? throw new InvalidOperationException("the acceptor was closed")));
+        return (left, await accepting ?? throw new InvalidOperationException("the acceptor was closed"));
     }
 }

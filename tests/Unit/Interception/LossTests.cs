@@ -360,6 +360,40 @@ public sealed class LossTests
         Assert.Equal("", await service.ReadUntilLostAsync().WaitAsync(Rig.Patience));
     }
 
+    [Fact]
+    public async Task The_time_for_a_head_does_not_run_while_the_request_is_carried_out()
+    {
+        var handler = new SlowHandler();
+        await using var rig = new Rig(handler);
+        var client = rig.Connect();
+        await client.SendAsync("GET / HTTP/1.1\r\n");
+        await Rig.UntilAsync(() => rig.Counters.Connections == 1, "the connection is served");
+        await Task.Delay(20);
+        await client.SendAsync("Host: shop\r\n\r\n");
+        await handler.Begun.Task.WaitAsync(Rig.Patience);
+        rig.Time.Advance(TimeSpan.FromMilliseconds(4 * (Bounds.HeadTimeMaxMs + Bounds.IdleTimeMaxMs)));
+        rig.Drain();
+        await Task.Delay(20);
+        handler.Go.SetResult();
+        Assert.Equal("slow", await client.ReadAnswerAsync());
+        Assert.Equal("", await client.ReadToEndAsync());
+    }
+
+    // Takes its time before it waits for anything that the exchange knows of, as asking who a token belongs to does.
+    private sealed class SlowHandler : Cheops.Agent.Interception.IExchangeHandler
+    {
+        public TaskCompletionSource Begun { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Go { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public async ValueTask HandleAsync(Cheops.Agent.Interception.Exchange exchange)
+        {
+            Begun.SetResult();
+            await Go.Task;
+            await exchange.RespondAsync(200, "text/plain", "slow"u8.ToArray());
+        }
+    }
+
     // ---- draining ---------------------------------------------------------------------------------------------
 
     [Fact]
