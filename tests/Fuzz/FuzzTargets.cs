@@ -1,4 +1,5 @@
 using Cheops.Tests.Fuzz.Http;
+using Cheops.Tests.Fuzz.Links;
 
 namespace Cheops.Tests.Fuzz;
 
@@ -10,5 +11,6 @@ public static class FuzzTargets
         new RequestTarget(),
         new ResponseTarget(),
         new ChunkedTarget(),
+        new FrameTarget(),
     ];
 }

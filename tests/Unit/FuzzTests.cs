@@ -1,7 +1,7 @@
 using Cheops.Tests.Fuzz;
 using Xunit.Abstractions;
 
-namespace Cheops.Tests.Unit.Http;
+namespace Cheops.Tests.Unit;
 
 /// <summary>A short run of every fuzz target; a longer one is <c>dotnet run --project tests/Fuzz -c Release -- TARGET --seconds N</c>.</summary>
 public sealed class FuzzTests(ITestOutputHelper output)
