@@ -12,7 +12,8 @@ namespace Cheops.Agent.Collaboration;
 
 /// <summary>The two places where a request can be carried out: the instance here, and another site.</summary>
 internal sealed class Places(
-    string site, FrozenDictionary<string, LocalService> services, IMesh mesh, WorkflowTable workflows, HeadPreparation preparation, Failures failures)
+    string site, FrozenDictionary<string, LocalService> services, IMesh mesh, WorkflowTable workflows, HeadPreparation preparation, Failures failures,
+    CollaborationCounters counters)
 {
     /// <summary>Sends the request to one place and reads its answer up to the head.</summary>
     public ValueTask<Attempt> TryAsync(in Routed routed, SitePlan plan, Func<BodySource> body) =>
@@ -30,6 +31,8 @@ internal sealed class Places(
         preparation.Prepare(routed, assertUser: asFrontProxy);
         var exchange = routed.Exchange;
         exchange.AnswerFromPeer = false;
+        var sent = counters.Sent(service.Name, "");
+        var begun = sent.Begin();
         for (var retried = false; ; retried = true)
         {
             UpstreamConnection connection;
@@ -39,6 +42,7 @@ internal sealed class Places(
             }
             catch (IOException e)
             {
+                sent.End(begun, AttemptKind.NotReached);
                 return Unreached(failures.NotConnected(service.Name, e));
             }
 
@@ -46,6 +50,7 @@ internal sealed class Places(
             var failure = await connection.SendAsync(exchange, source);
             if (failure == CallFailure.None)
             {
+                sent.End(begun, AttemptKind.Answered);
                 if (routed.Workflow is not null) workflows.Learn(routed.Workflow, routed.Profile, new HeadFields(connection.Answer));
                 return new Attempt(AttemptOutcome.Answered(connection.Answer.Status), connection, null) { Pool = service.Pool, AsFrontProxy = asFrontProxy };
             }
@@ -57,7 +62,12 @@ internal sealed class Places(
             var problem = failures.Of(failure, service.Name, connection, exchange.BodyRefusal);
             connection.Detach(exchange);
             _ = connection.CloseAsync();
-            if (!again) return new Attempt(AttemptOutcome.Lost, null, problem);
+            if (!again)
+            {
+                sent.End(begun, AttemptKind.Lost);
+                return new Attempt(AttemptOutcome.Lost, null, problem);
+            }
+
             service.Pool.NoteRetry();
         }
     }
@@ -66,12 +76,15 @@ internal sealed class Places(
     {
         var exchange = routed.Exchange;
         Transport.Channel channel;
+        var sent = counters.Sent(routed.Service, there);
+        var begun = sent.Begin();
         try
         {
             channel = mesh.OpenStream(there, OpeningOf(routed));
         }
         catch (LinkException e)
         {
+            sent.End(begun, AttemptKind.NotReached);
             return Unreached(failures.NotForwarded(routed.Service, e));
         }
 
@@ -82,11 +95,14 @@ internal sealed class Places(
         if (failure == CallFailure.None)
         {
             exchange.AnswerFromPeer = true;
-            return new Attempt(OutcomeOf(connection.Answer), connection, null);
+            var answered = OutcomeOf(connection.Answer);
+            sent.End(begun, answered.Kind);
+            return new Attempt(answered, connection, null);
         }
 
         var problem = failures.Of(failure, routed.Service, connection, exchange.BodyRefusal);
         var outcome = connection.Error is LinkException { NothingExecuted: true } ? AttemptOutcome.NotReached : AttemptOutcome.Lost;
+        sent.End(begun, outcome.Kind);
         connection.Detach(exchange);
         _ = connection.CloseAsync();
         return new Attempt(outcome, null, problem);

@@ -37,6 +37,8 @@ internal sealed record RequestHandlerParts
 
     public required IReplicantIndex Replicants { get; init; }
 
+    public required CollaborationCounters Counters { get; init; }
+
     public SocketOwner Owner { get; init; } = static (_, _) => null;
 }
 
@@ -64,7 +66,7 @@ internal sealed class RequestHandler : IExchangeHandler
         _planner = new Planner(parts.Site, parts.Services.Keys.Concat(parts.Profiles.ServiceNames), parts.Replicants);
         _preparation = new HeadPreparation(parts.Site);
         _failures = new Failures(parts.Site);
-        _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures);
+        _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures, parts.Counters);
         _first = new FirstExecutor(_places, parts.Bodies, _failures);
     }
 
@@ -96,9 +98,18 @@ internal sealed class RequestHandler : IExchangeHandler
             },
             _parts.Mesh.Sites);
         if (!result.IsPlanned)
+        {
+            _parts.Counters.Planned(PlanFate.Refused);
             return exchange.RespondAsync(_failures.Refused(service, result.Refusal, _parts.Mesh.Sites.Select(site => site.Name)));
+        }
+
         if (Operators(result.Plan) is { Length: > 0 } operators)
+        {
+            _parts.Counters.Planned(PlanFate.NotBuilt);
             return exchange.RespondAsync(_failures.NotBuilt(service, result.Plan, operators));
+        }
+
+        _parts.Counters.Planned(CollaborationCounters.FateOf(result.Plan));
 
         if (found.Scope is null) return CarryOutAsync(new Routed { Exchange = exchange, Service = service, Profile = profile, Prefix = "" }, result.Plan);
         return CarryOutScopedAsync(exchange, profile, found, result.Plan);

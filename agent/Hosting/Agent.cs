@@ -35,6 +35,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly FrozenDictionary<string, ServiceConnector> _connectors;
     private readonly NatsMesh _mesh;
     private readonly WorkflowTable _workflows;
+    private readonly CollaborationCounters _collaboration;
     private readonly ITimer _workflowSweep;
     private readonly FileBodyStore _bodies;
     private readonly Planner _planner;
@@ -73,6 +74,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
                 {
                     DefaultHost = Encoding.ASCII.GetBytes(HostPort.Print(service.Upstream.Host, service.Upstream.Port)),
                 }));
+        _collaboration = new CollaborationCounters(context.Time);
         _mesh = new NatsMesh(MeshOptionsOf(_settings, context.Data), context.Time, MeshLine);
         _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
         var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);
@@ -90,6 +92,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             Bodies = _bodies,
             Tokens = new TokenUsers(client, context.Time),
             Replicants = EmptyReplicantIndex.Instance,
+            Counters = _collaboration,
             Owner = new SocketOwners(_settings.Services.Select(SocketOf), context.Time).Find,
         });
         _mesh.Node.StreamHandler = ServeLinkAsync;
@@ -284,6 +287,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             [.. _services.Values.OrderBy(service => service.Name, StringComparer.Ordinal).Select(service => new ServedService(service.Name, service.Counters)),
                 new ServedService("links", _linkCounters)]);
         AgentMetrics.Write(metrics, _services.Values, _mesh, _workflows, _bodies);
+        CollaborationMetrics.Write(metrics, _collaboration);
     }
 
     private void MeshLine(string line, bool serious)

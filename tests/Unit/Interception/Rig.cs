@@ -49,6 +49,7 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
             Bodies = new MemoryBodyStore(),
             Tokens = new TokenUsers(this, Time),
             Replicants = EmptyReplicantIndex.Instance,
+            Counters = new CollaborationCounters(Time),
         });
         _context = new ServerContext(handler, _deadlines, Counters, Time, "Cheops-Site: Here\r\n"u8.ToArray(), this) { IsDraining = () => Draining };
     }

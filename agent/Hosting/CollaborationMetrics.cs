@@ -1,0 +1,48 @@
+using Cheops.Agent.Api;
+using Cheops.Agent.Collaboration;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Planning;
+
+namespace Cheops.Agent.Hosting;
+
+/// <summary>Metrics of plans, and of requests sent to instances here and at other sites, under OpenTelemetry's name for HTTP clients.</summary>
+internal static class CollaborationMetrics
+{
+    public static void Write(MetricsWriter metrics, CollaborationCounters counters)
+    {
+        metrics.Metric("cheops_plans_total", MetricKind.Counter, "Plans of clients' requests, by what became of them.");
+        foreach (var fate in Enum.GetValues<PlanFate>()) metrics.Sample(counters.Plans(fate), new MetricLabel("fate", NameOf(fate)));
+
+        var sendings = counters.All.ToArray();
+        metrics.Metric("http_client_request_duration_seconds", MetricKind.Histogram, "Time until the head of an answer, from the instance here (no peer) or another site.");
+        Span<long> counts = stackalloc long[InterceptionCounters.DurationBounds.Length + 1];
+        foreach (var (service, peer, sending) in sendings)
+        {
+            for (var i = 0; i < counts.Length; i++) counts[i] = sending.Durations(i);
+            metrics.Series(InterceptionCounters.DurationBounds, counts, sending.DurationSum, new MetricLabel("cheops_service", service), new MetricLabel("cheops_peer", peer));
+        }
+
+        metrics.Metric("cheops_attempts_total", MetricKind.Counter, "Requests sent to a place, by what came of it: answered by the application, surely not reached, or lost.");
+        foreach (var (service, peer, sending) in sendings)
+        {
+            foreach (var kind in Enum.GetValues<AttemptKind>())
+                metrics.Sample(sending.Outcomes(kind), new MetricLabel("cheops_service", service), new MetricLabel("cheops_peer", peer), new MetricLabel("outcome", NameOf(kind)));
+        }
+    }
+
+    private static string NameOf(PlanFate fate) => fate switch
+    {
+        PlanFate.Here => "here",
+        PlanFate.There => "there",
+        PlanFate.First => "first",
+        PlanFate.Refused => "refused",
+        _ => "not_built",
+    };
+
+    private static string NameOf(AttemptKind kind) => kind switch
+    {
+        AttemptKind.Answered => "answered",
+        AttemptKind.NotReached => "not_reached",
+        _ => "lost",
+    };
+}
