@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Unicode;
 using Cheops.Proto;
 using Cheops.Proto.Scopes;
 
@@ -50,6 +51,12 @@ public sealed class ProfileReader
             return null;
         }
 
+        if (!Utf8.IsValid(json.Span))
+        {
+            _mistakes.Add(new ProfileMistake("$", "the document is not UTF-8"));
+            return null;
+        }
+
         try
         {
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 16 });
@@ -59,6 +66,12 @@ public sealed class ProfileReader
         {
             var place = string.Create(CultureInfo.InvariantCulture, $"line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}");
             _mistakes.Add(new ProfileMistake("$", $"not JSON at {place}: {e.Message.Split(" LineNumber:")[0]}"));
+            return null;
+        }
+        catch (InvalidOperationException)
+        {
+            // A member's name that holds half of an escaped surrogate pair.
+            _mistakes.Add(new ProfileMistake("$", "a member's name is not Unicode text"));
             return null;
         }
     }

@@ -1,5 +1,6 @@
 using Cheops.Tests.Fuzz.Http;
 using Cheops.Tests.Fuzz.Links;
+using Cheops.Tests.Fuzz.Scopes;
 
 namespace Cheops.Tests.Fuzz;
 
@@ -12,5 +13,8 @@ public static class FuzzTargets
         new ResponseTarget(),
         new ChunkedTarget(),
         new FrameTarget(),
+        new ScopeTarget(),
+        new ProfileTarget(),
+        new WorkflowTarget(),
     ];
 }

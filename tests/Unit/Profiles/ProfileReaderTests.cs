@@ -59,6 +59,7 @@ public class ProfileReaderTests
     [InlineData("""{"profile": "p", "profile": "q", "services": {}}""", "$.profile", "occurs twice")]
     [InlineData("""{"profile": "p", "services": []}""", "$.services", "an object is expected, a list was found")]
     [InlineData("""{"profile": "p", "services": {"a b": {}}}""", "$.services['a b']", "not the name of a service")]
+    [InlineData("""{"profile": "p", "services": {}, "\ud800": 1}""", "$", "a member's name is not Unicode text")]
     [InlineData("""{"profile": "\ud800", "services": {}}""", "$.profile", "a text is expected")]
     public void Names_mistakes_of_the_document(string json, string path, string message) => AssertMistake(json, path, message);
 
@@ -111,6 +112,13 @@ public class ProfileReaderTests
     public void Two_resources_cannot_have_the_same_path() => AssertMistake(
         """{"profile": "p", "services": {"s": {"resources": {"r": {"collection": "/{x}/a"}, "q": {"collection": "/{y}/a"}}}}}""",
         "$.services.s.resources.q", "has the same path as the resource 'r'");
+
+    [Fact]
+    public void Bytes_that_are_not_UTF8_are_a_mistake()
+    {
+        Assert.False(ProfileReader.TryRead(Encoding.Latin1.GetBytes("""{"profile": "p", "services": {"é": {}}}"""), out _, out var mistakes));
+        Assert.Equal("$: the document is not UTF-8", mistakes.Single().ToString());
+    }
 
     [Fact]
     public void Tells_all_mistakes_at_once_and_at_most_so_many()
