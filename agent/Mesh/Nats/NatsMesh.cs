@@ -68,7 +68,6 @@ public sealed class NatsMesh : IAsyncDisposable
         if (_server is not null)
         {
             if (NatsConfiguration.Mistake(_options) is { } mistake) throw new IOException(mistake);
-            if (_options.Tls is null) _log("the mesh has no certificates: its links stay on this machine, in clear", true);
             if (_options.SharesBulk) _log($"no {NatsNames.BulkPath(_options.Tls!.Certificate)}: bulk and control share each link", false);
             await _server.StartAsync();
         }

@@ -50,6 +50,7 @@ internal sealed partial class LinkSession
     private readonly uint _session;
     private readonly bool _opensOdd;
     private readonly Dictionary<ulong, LinkStream> _streams = [];
+    private readonly HashSet<LinkStream> _unopened = [];
     private readonly Liveness _liveness;
     private readonly SemaphoreSlim[] _sending = [new(1), new(1)];
     private readonly ulong[] _sent = new ulong[2];
@@ -96,7 +97,7 @@ internal sealed partial class LinkSession
     {
         get
         {
-            lock (Gate) return _streams.Count;
+            lock (Gate) return _streams.Count + _unopened.Count;
         }
     }
 
@@ -175,7 +176,7 @@ internal sealed partial class LinkSession
         lock (Gate) (frame, payload) = _liveness.Next(status, NowUs);
         var message = new byte[Frame.HeaderSize + payload.Length];
         payload.Span.CopyTo(message.AsSpan(Frame.HeaderSize));
-        Forget(SendFrameAsync(LinkLane.Control, frame, message, payload.Length, HeartbeatToken));
+        Forget(SendFrameAsync(LinkLane.Control, frame, message, payload.Length));
     }
 
     // Whoever is told that a link has changed may ask it anything, so the lock is not held; and the peer hears of it at once.
@@ -192,11 +193,10 @@ internal sealed partial class LinkSession
         lock (Gate)
         {
             ThrowUnlessUp();
-            if (_streams.Count >= Bounds.LinkStreamsMax)
+            if (_streams.Count + _unopened.Count >= Bounds.LinkStreamsMax)
                 throw new LinkException(Peer, LinkError.TooManyStreams, $"{Bounds.LinkStreamsMax} streams to {Peer} are open");
-            var stream = new LinkStream(this, _nextStream, _epoch, head);
-            _nextStream += 2;
-            _streams[stream.Id] = stream;
+            var stream = new LinkStream(this, 0, _epoch, head);
+            _unopened.Add(stream);
             return new BufferedChannel(stream);
         }
     }
@@ -218,7 +218,7 @@ internal sealed partial class LinkSession
         {
             message.CopyTo(buffer.AsMemory(Frame.HeaderSize));
             var frame = new Frame { Kind = FrameKind.Message, Stream = channel, Epoch = epoch, TimeToLiveMs = timeToLiveMs };
-            await SendFrameAsync(LinkLane.Control, frame, buffer, message.Length, FrameToken);
+            await SendFrameAsync(LinkLane.Control, frame, buffer, message.Length);
         }
         finally
         {
@@ -234,7 +234,10 @@ internal sealed partial class LinkSession
         throw new LinkException(Peer, LinkError.SiteDown, $"{Peer} is {state}: {_liveness.Reason}");
     }
 
-    internal void Forget(LinkStream stream) => _streams.Remove(stream.Id);
+    internal void Forget(LinkStream stream)
+    {
+        if (!_unopened.Remove(stream)) _streams.Remove(stream.Id);
+    }
 
     /// <summary>Takes a turn on the bulk lane; null when it is there at once. Called with the lock held.</summary>
     internal Task<bool>? TakeBulkTurn(int bytes) => _turns.Take(bytes);
@@ -256,7 +259,7 @@ internal sealed partial class LinkSession
         _turns.End();
         _turns = new BulkTurns();
         _acknowledgeUpTo = 0;
-        foreach (var stream in _streams.Values.ToArray()) stream.Fail(LinkError.LinkLost, $"the link to {Peer} was lost: {why}");
+        foreach (var stream in _streams.Values.Concat(_unopened).ToArray()) stream.Fail(LinkError.LinkLost, $"the link to {Peer} was lost: {why}");
     }
 
     internal void SendReset(ulong stream, ushort epoch, LinkError error, string detail)
@@ -285,7 +288,7 @@ internal sealed partial class LinkSession
             var message = new byte[Frame.HeaderSize + 1 + bytes.Length];
             message[Frame.HeaderSize] = (byte)error;
             bytes.CopyTo(message, Frame.HeaderSize + 1);
-            await SendFrameAsync(LinkLane.Control, new Frame { Kind = FrameKind.Reset, Stream = stream, Epoch = epoch }, message, 1 + bytes.Length, FrameToken);
+            await SendFrameAsync(LinkLane.Control, new Frame { Kind = FrameKind.Reset, Stream = stream, Epoch = epoch }, message, 1 + bytes.Length);
         }
         finally
         {
@@ -322,9 +325,6 @@ internal sealed partial class LinkSession
         }
     }
 
-    /// <summary>With which token a stream's frame tells that nobody received it: an opening with its stream's number.</summary>
-    internal static ulong TokenOf(in Frame frame) => frame.Kind == FrameKind.Open ? frame.Stream : FrameToken;
-
     private static async void Forget(ValueTask sending)
     {
         try
@@ -344,7 +344,7 @@ internal sealed partial class LinkSession
         var message = ArrayPool<byte>.Shared.Rent(Frame.HeaderSize);
         try
         {
-            await SendFrameAsync(lane, frame, message, 0, FrameToken);
+            await SendFrameAsync(lane, frame, message, 0);
         }
         finally
         {
@@ -352,9 +352,12 @@ internal sealed partial class LinkSession
         }
     }
 
-    /// <summary>Sends a frame whose payload stands in <paramref name="message"/> behind room for the header.</summary>
+    /// <summary>
+    /// Sends a frame whose payload stands in <paramref name="message"/> behind room for the header. One that opens a stream
+    /// gives it its number.
+    /// </summary>
     /// <exception cref="IOException">The frame was not sent.</exception>
-    internal async ValueTask SendFrameAsync(LinkLane lane, Frame frame, byte[] message, int payloadSize, ulong token)
+    internal async ValueTask SendFrameAsync(LinkLane lane, Frame frame, byte[] message, int payloadSize, LinkStream? opening = null)
     {
         // One at a time on each lane: the sequence must be the order in which they go.
         var sending = _sending[(int)lane];
@@ -362,7 +365,15 @@ internal sealed partial class LinkSession
         ushort epoch = 0;
         try
         {
-            lock (Gate) epoch = Stamp(lane, frame, message, payloadSize);
+            ulong token;
+            lock (Gate)
+            {
+                if (opening is not null) frame = frame with { Stream = Number(opening, frame.Epoch) };
+                Stamp(lane, frame, message, payloadSize);
+                epoch = _epoch;
+                token = opening is not null ? opening.Id : frame.Kind == FrameKind.Heartbeat ? HeartbeatToken : FrameToken;
+            }
+
             await _transport.SendAsync(lane, message.AsMemory(0, Frame.HeaderSize + payloadSize), token, CancellationToken.None);
         }
         catch (IOException e) when (e is not LinkException)
@@ -384,11 +395,26 @@ internal sealed partial class LinkSession
         }
     }
 
-    private ushort Stamp(LinkLane lane, Frame frame, byte[] message, int payloadSize)
+    private ulong Number(LinkStream opening, ushort epoch)
+    {
+        ThrowUnlessCurrent(epoch);
+        opening.OnOpening(_nextStream);
+        _unopened.Remove(opening);
+        _streams[_nextStream] = opening;
+        _nextStream += 2;
+        return opening.Id;
+    }
+
+    private void ThrowUnlessCurrent(ushort epoch)
+    {
+        if (epoch != _epoch) throw new LinkException(Peer, LinkError.LinkLost, $"the link to {Peer} was lost meanwhile");
+    }
+
+    private void Stamp(LinkLane lane, Frame frame, byte[] message, int payloadSize)
     {
         var now = NowUs;
         var isHeartbeat = frame.Kind == FrameKind.Heartbeat;
-        if (!isHeartbeat && frame.Epoch != _epoch) throw new LinkException(Peer, LinkError.LinkLost, $"the link to {Peer} was lost meanwhile");
+        if (!isHeartbeat) ThrowUnlessCurrent(frame.Epoch);
         var sequence = isHeartbeat ? _sent[(int)lane] : ++_sent[(int)lane];
         if (lane == LinkLane.Bulk)
         {
@@ -405,6 +431,5 @@ internal sealed partial class LinkSession
             Sequence = sequence,
         };
         stamped.Write(message);
-        return _epoch;
     }
 }

@@ -28,7 +28,7 @@ internal sealed class LinkStream : ByteTransport
 
     /// <summary>Makes a stream.</summary>
     /// <param name="link">The link.</param>
-    /// <param name="id">Its number.</param>
+    /// <param name="id">Its number; 0 for one that is to be opened from here.</param>
     /// <param name="epoch">The link's epoch, with which it ends.</param>
     /// <param name="opening">What opens it at the peer; null when the peer opened it.</param>
     public LinkStream(LinkSession link, ulong id, ushort epoch, StreamHead? opening)
@@ -40,7 +40,11 @@ internal sealed class LinkStream : ByteTransport
         Id = id;
     }
 
-    public ulong Id { get; }
+    /// <summary>Its number on the link; 0 until the frame that opens it goes, since numbers must go in order.</summary>
+    public ulong Id { get; private set; }
+
+    // The opening is on its way to the link: what else there is to send must wait, or it would overtake it.
+    private bool IsOpening => _opening is null && Id == 0;
 
     private bool IsOver => _ended && _received.IsFinished;
 
@@ -143,19 +147,29 @@ internal sealed class LinkStream : ByteTransport
     public override async ValueTask EndSendAsync()
     {
         if (_opening is not null) await SendAsync(ReadOnlyMemory<byte>.Empty);
-        long offset;
-        lock (_link.Gate)
+        while (true)
         {
-            Throw();
-            if (_ended) return;
-            _ended = true;
-            offset = _sent;
-            if (IsOver) _link.Forget(this);
+            Task wait;
+            lock (_link.Gate)
+            {
+                Throw();
+                if (_ended) return;
+                if (!IsOpening)
+                {
+                    _ended = true;
+                    if (IsOver) _link.Forget(this);
+                    break;
+                }
+
+                wait = (_writable ??= NewSignal()).Task;
+            }
+
+            await wait;
         }
 
         // At the border the end goes with the bytes before it: on the control lane.
-        var lane = offset <= Bounds.StreamControlSizeMax ? LinkLane.Control : LinkLane.Bulk;
-        var frame = new Frame { Kind = FrameKind.Data, Flags = FrameFlags.End, Stream = Id, Epoch = _epoch, Offset = (ulong)offset };
+        var lane = _sent <= Bounds.StreamControlSizeMax ? LinkLane.Control : LinkLane.Bulk;
+        var frame = new Frame { Kind = FrameKind.Data, Flags = FrameFlags.End, Stream = Id, Epoch = _epoch, Offset = (ulong)_sent };
         await _link.SendFrameAsync(lane, frame);
     }
 
@@ -171,7 +185,7 @@ internal sealed class LinkStream : ByteTransport
             {
                 Throw();
                 if (_ended) throw new IOException("the stream's sending direction has ended");
-                count = (int)Math.Min(Math.Min(wanted, _limit - _sent), Bounds.StreamChunkSizeMax);
+                count = IsOpening ? 0 : (int)Math.Min(Math.Min(wanted, _limit - _sent), Bounds.StreamChunkSizeMax);
                 if (_sent < Bounds.StreamControlSizeMax)
                 {
                     count = (int)Math.Min(count, Bounds.StreamControlSizeMax - _sent);
@@ -225,12 +239,21 @@ internal sealed class LinkStream : ByteTransport
             }
 
             piece.CopyTo(message.AsMemory(at));
-            await _link.SendFrameAsync(lane, frame, message, size, LinkSession.TokenOf(frame));
+            await _link.SendFrameAsync(lane, frame, message, size, opening is null ? null : this);
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(message);
         }
+    }
+
+    /// <summary>The frame that opens it has its number and goes now. Called with the lock held.</summary>
+    /// <exception cref="LinkException">The stream has failed meanwhile.</exception>
+    public void OnOpening(ulong id)
+    {
+        Throw();
+        Id = id;
+        Signal(ref _writable);
     }
 
     /// <summary>The peer lets us send up to an offset. Called with the lock held.</summary>
@@ -262,7 +285,7 @@ internal sealed class LinkStream : ByteTransport
         bool tell;
         lock (_link.Gate)
         {
-            tell = _failure is null && !IsOver && _opening is null;
+            tell = _failure is null && !IsOver && Id != 0;
             if (!IsOver) Fail(LinkError.Reset, "the stream was aborted here");
             _received.Clear();
         }

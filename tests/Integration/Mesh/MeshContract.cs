@@ -107,6 +107,18 @@ public abstract class MeshContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Many_threads_open_and_use_streams_at_once()
+    {
+        var nodes = await StartUpAsync(EchoAsync, "Site1", "Site2");
+        var workers = Enumerable.Range(0, 64).Select(worker => Task.Run(async () =>
+        {
+            for (var i = 0; i < 50; i++) Assert.True(await RoundTripAsync(nodes[worker % 2 == 0 ? "Site1" : "Site2"], worker % 2 == 0 ? "Site2" : "Site1", i * 7));
+        }));
+        await Task.WhenAll(workers).WaitAsync(TimeSpan.FromSeconds(120));
+        await Until(() => nodes.Values.All(node => node.Traffic.Single().Streams == 0), "no stream is left");
+    }
+
+    [Fact]
     public async Task A_site_that_goes_is_down_and_what_was_open_is_lost()
     {
         var nodes = await StartUpAsync(EchoAsync, "Site1", "Site2");

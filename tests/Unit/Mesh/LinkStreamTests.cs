@@ -58,6 +58,24 @@ public sealed class LinkStreamTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Streams_are_used_in_another_order_than_they_were_opened_and_from_both_directions_at_once()
+    {
+        var mesh = new SimulatedMesh(9, "Site1", "Site2");
+        mesh.Simulator.Run(async () =>
+        {
+            await mesh.TwoUpAsync();
+            var (first, second) = (mesh.Open(), mesh.Open());
+            foreach (var channel in (Channel[])[second, first])
+            {
+                var reading = SimulatedMesh.ReadAllAsync(channel);
+                await channel.Output.WriteAsync(new byte[10]);
+                await channel.CompleteOutputAsync();
+                Assert.Equal(10, (await reading).Length);
+            }
+        });
+    }
+
+    [Fact]
     public void The_end_of_a_stream_may_overtake_its_beginning()
     {
         var mesh = new SimulatedMesh(10, "Site1", "Site2");
