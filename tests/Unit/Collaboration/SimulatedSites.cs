@@ -1,0 +1,202 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using Cheops.Agent.Collaboration;
+using Cheops.Agent.Identity;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Planning;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Transport;
+using Cheops.Agent.Workflows;
+using Cheops.Store.Bodies;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Cheops.Tests.Unit.Collaboration;
+
+/// <summary>What a scripted service gets.</summary>
+internal sealed record Asked(string Head, string Body)
+{
+    public string FirstLine => Head.Split("\r\n")[0];
+
+    public string? Field(string name) =>
+        Head.Split("\r\n").Skip(1).FirstOrDefault(line => line.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase))?[(name.Length + 1)..].Trim();
+}
+
+/// <summary>Whole sites in this process, without sockets or real time: handlers, pools, connections and links over memory.</summary>
+internal sealed class SimulatedSites : IAsyncDisposable
+{
+    private readonly Dictionary<string, Site> _sites = [];
+    private int _workflows;
+
+    public SimulatedSites(params string[] names)
+    {
+        foreach (var name in names) _sites[name] = new Site(this, name);
+    }
+
+    public FakeTimeProvider Time { get; } = new();
+
+    public Site this[string name] => _sites[name];
+
+    public HashSet<string> Down { get; } = [];
+
+    public IBodyStore Bodies { get; init; } = new MemoryBodyStore();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var site in _sites.Values) await site.DisposeAsync();
+    }
+
+    /// <summary>A plain answer.</summary>
+    public static string Answer(int status, string body, string fields = "") =>
+        string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {status} Said\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n{fields}\r\n{body}");
+
+    internal sealed class Site : IMesh, IRequestLog, IServiceClient, IAsyncDisposable
+    {
+        private readonly SimulatedSites _all;
+        private readonly Deadlines _deadlines;
+        private readonly RequestHandler _handler;
+        private readonly Dictionary<string, UpstreamPool> _pools = [];
+
+        public Site(SimulatedSites all, string name)
+        {
+            (_all, Name) = (all, name);
+            _deadlines = new Deadlines(all.Time);
+            var profiles = ProfileSet.Combine([BuiltInProfiles.Find("kubernetes")!, BuiltInProfiles.Find("rest")!], out _);
+            foreach (var service in (string[])["shop", "items", "kube"]) _pools[service] = new UpstreamPool((_, _) => new(Connect(service)), _deadlines, all.Time);
+            _handler = new RequestHandler(new RequestHandlerParts
+            {
+                Site = name,
+                Services = _pools.ToFrozenDictionary(pool => pool.Key, pool => new LocalService(pool.Key, profiles.For(pool.Key), pool.Value)),
+                Profiles = profiles,
+                Mesh = this,
+                Workflows = new WorkflowTable(all.Time, () => new WorkflowId((UInt128)(ulong)++all._workflows << 64 | 7), profiles),
+                Bodies = all.Bodies,
+                Tokens = new TokenUsers(this, all.Time),
+                Replicants = EmptyReplicantIndex.Instance,
+            });
+        }
+
+        public string Name { get; }
+
+        /// <summary>What each service answers; null breaks the connection off.</summary>
+        public Dictionary<string, Func<Asked, Task<string?>>> Services { get; } = [];
+
+        /// <summary>What each service was asked.</summary>
+        public List<(string Service, Asked Asked)> Log { get; } = [];
+
+        public List<Exception> Errors { get; } = [];
+
+        private Channel Connect(string service)
+        {
+            if (!Services.ContainsKey(service)) throw new IOException($"{service} does not run");
+            var (ours, theirs) = MemoryTransport.Pair();
+            _ = ServeAsync(service, theirs);
+            return ours;
+        }
+
+        private async Task ServeAsync(string service, Channel channel)
+        {
+            await using var ending = channel;
+            while (await RawHttp.ReadAsync(channel) is { } asked)
+            {
+                lock (Log) Log.Add((service, asked));
+                if (await Services[service](asked) is not { } answer) return;
+                await channel.Output.WriteAsync(Encoding.UTF8.GetBytes(answer));
+            }
+        }
+
+        /// <summary>Sends a request to a service's listener and reads the whole answer, until the connection ends.</summary>
+        public async Task<Asked> AskAsync(string service, string method, string target, string fields = "", string body = "")
+        {
+            var (client, server) = MemoryTransport.Pair();
+            var origin = new ExchangeOrigin { Service = service, Scheme = "http", ClientAddress = "192.0.2.1" };
+            var serving = new ServerConnection(server, origin, Context()).RunAsync();
+            var length = body.Length > 0 ? $"Content-Length: {body.Length}\r\n" : "";
+            await client.Output.WriteAsync(Encoding.UTF8.GetBytes($"{method} {target} HTTP/1.1\r\nHost: {service}.test\r\nConnection: close\r\n{fields}{length}\r\n{body}"));
+            var answer = await RawHttp.ReadAsync(client) ?? new Asked("", "");
+            await client.DisposeAsync();
+            await serving;
+            return answer;
+        }
+
+        private ServerContext Context() =>
+            new(_handler, _deadlines, new InterceptionCounters(), _all.Time, Encoding.ASCII.GetBytes($"Cheops-Site: {Name}\r\n"), this);
+
+        public ImmutableArray<SiteStatus> Sites =>
+        [
+            .. _all._sites.Keys.Select(site => new SiteStatus
+            {
+                Name = site,
+                IsSelf = site == Name,
+                State = _all.Down.Contains(site) ? SiteState.Down : SiteState.Up,
+                Services = _pools.Keys.ToImmutableDictionary(service => service, _ => ""),
+            }),
+        ];
+
+        public Func<InboundStream, Task> StreamHandler
+        {
+            set => throw new NotSupportedException("streams go straight to the other handler");
+        }
+
+        public Channel OpenStream(string site, StreamOpening opening)
+        {
+            if (_all.Down.Contains(site)) throw new LinkException(site, LinkError.SiteDown, $"{site} is down");
+            var (ours, theirs) = MemoryTransport.Pair();
+            var there = _all[site];
+            var origin = new ExchangeOrigin { Service = opening.Service, Scheme = opening.Scheme, Link = new InboundStream(Name, opening, theirs) };
+            _ = new ServerConnection(theirs, origin, there.Context()).RunAsync();
+            return ours;
+        }
+
+        public Task<ServiceAnswer> CallAsync(ServiceRequest request, CancellationToken cancellation) =>
+            Task.FromResult(new ServiceAnswer(201, """{"status":{"authenticated":true,"user":{"username":"dev","groups":["devs"]}}}"""u8.ToArray()));
+
+        public void Failed(Exchange exchange)
+        {
+        }
+
+        public void Unexpected(Exchange exchange, Exception error) => Errors.Add(error);
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var pool in _pools.Values) await pool.DisposeAsync();
+            _deadlines.Dispose();
+        }
+    }
+}
+
+/// <summary>Reads messages off a channel in the plainest way, for both sides of a test.</summary>
+internal static class RawHttp
+{
+    /// <summary>The next message; null at the end.</summary>
+    public static async Task<Asked?> ReadAsync(Channel channel)
+    {
+        var text = new StringBuilder();
+        try
+        {
+            while (true)
+            {
+                var whole = text.ToString();
+                var end = whole.IndexOf("\r\n\r\n", StringComparison.Ordinal);
+                if (end >= 0)
+                {
+                    var asked = new Asked(whole[..end], whole[(end + 4)..]);
+                    var length = asked.Field("Content-Length") is { } number ? int.Parse(number, CultureInfo.InvariantCulture) : 0;
+                    var chunked = asked.Field("Transfer-Encoding") is not null;
+                    if (chunked ? asked.Body.EndsWith("0\r\n\r\n", StringComparison.Ordinal) : asked.Body.Length >= length) return asked;
+                }
+
+                var read = await channel.Input.ReadAsync();
+                foreach (var piece in read.Buffer) text.Append(Encoding.Latin1.GetString(piece.Span));
+                channel.Input.AdvanceTo(read.Buffer.End);
+                if (read.IsCompleted && read.Buffer.IsEmpty) return null;
+            }
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+}
