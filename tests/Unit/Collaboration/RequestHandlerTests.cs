@@ -163,7 +163,7 @@ public sealed class RequestHandlerTests : IAsyncLifetime
     [Fact]
     public async Task A_body_that_cannot_be_kept_goes_to_one_place_only()
     {
-        await using var sites = new SimulatedSites("Site1", "Site2") { Bodies = new MemoryBodyStore(capacity: 10) };
+        await using var sites = new SimulatedSites(new MemoryBodyStore(capacity: 10), "Site1", "Site2");
         sites["Site1"].Services["shop"] = _ => Task.FromResult<string?>(Answer(200, "here"));
         sites["Site2"].Services["shop"] = asked => Task.FromResult<string?>(Answer(asked.Body.Length == 5000 ? 201 : 400, "there"));
         var first = await sites["Site1"].AskAsync("shop", "PUT", "/", "Scope: Site2 ; Site1\r\n", new string('b', 5000));

@@ -31,7 +31,13 @@ internal sealed class SimulatedSites : IAsyncDisposable
     private int _workflows;
 
     public SimulatedSites(params string[] names)
+        : this(new MemoryBodyStore(), names)
     {
+    }
+
+    public SimulatedSites(IBodyStore bodies, params string[] names)
+    {
+        Bodies = bodies;
         foreach (var name in names) _sites[name] = new Site(this, name);
     }
 
@@ -41,7 +47,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
 
     public HashSet<string> Down { get; } = [];
 
-    public IBodyStore Bodies { get; init; } = new MemoryBodyStore();
+    public IBodyStore Bodies { get; }
 
     public async ValueTask DisposeAsync()
     {
