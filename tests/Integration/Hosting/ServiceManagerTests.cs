@@ -98,8 +98,10 @@ public sealed class ServiceManagerTests : IDisposable
         var asked = new SemaphoreSlim(0);
         var running = Watchdog.RunAsync(manager, _ =>
         {
+            // Read before the test goes on and changes it.
+            var lives = alive;
             asked.Release();
-            return alive ? Task.FromResult(true) : throw new InvalidOperationException("stuck");
+            return lives ? Task.FromResult(true) : throw new InvalidOperationException("stuck");
         }, _time, ending.Token);
         Assert.Equal("WATCHDOG=1", Receive());
         await asked.WaitAsync();
