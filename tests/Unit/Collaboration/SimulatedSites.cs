@@ -77,6 +77,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 Services = _pools.ToFrozenDictionary(pool => pool.Key, pool => new LocalService(pool.Key, profiles.For(pool.Key), pool.Value)),
                 Profiles = profiles,
                 Mesh = this,
+                Counters = new CollaborationCounters(all.Time),
                 Workflows = new WorkflowTable(all.Time, () => new WorkflowId((UInt128)(ulong)++all._workflows << 64 | 7), profiles),
                 Bodies = all.Bodies,
                 Tokens = new TokenUsers(this, all.Time),
