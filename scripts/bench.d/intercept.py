@@ -55,7 +55,7 @@ def wrk(port, path, connections, seconds, threads=1):
     def ms(text):
         number, unit = re.match(r'([\d.]+)(us|ms|s)', text).groups()
         return float(number) * {'us': 0.001, 'ms': 1, 's': 1000}[unit]
-    return requests, ms(re.search(r'50%\s+(\S+)', out)[1]), ms(re.search(r'99%\s+(\S+)', out)[1])
+    return requests, ms(re.search(r'^ +50%\s+(\S+)$', out, re.M)[1]), ms(re.search(r'^ +99%\s+(\S+)$', out, re.M)[1])
 
 
 def start(directory, cheops, yarp):

@@ -131,7 +131,7 @@ def agents(cheops, directory):
 def wrk(connections, seconds):
     out = subprocess.run(['wrk', '-t', '1', '-c', str(connections), '-d', f'{seconds}s', '--latency', f'http://{HOST.format(1)}:18090/@Site2/small'],
                          capture_output=True, text=True, check=True).stdout
-    number, unit = re.search(r'50%\s+([\d.]+)(us|ms|s)', out).groups()
+    number, unit = re.search(r'^ +50%\s+([\d.]+)(us|ms|s)$', out, re.M).groups()
     return float(re.search(r'Requests/sec:\s+([\d.]+)', out)[1]), float(number) * {'us': 1e-6, 'ms': 1e-3, 's': 1}[unit]
 
 
