@@ -312,4 +312,26 @@ public static class Bounds
 
     /// <summary>Largest OpenAPI document from which a profile is inferred (Kubernetes' has 5 MB).</summary>
     public const int OpenApiSizeMax = 32 * 1024 * 1024;
+
+    // ---- groups (raft/) ------------------------------------------------------------------------------------------
+
+    /// <summary>Bytes of one entry of a group's log, or of one piece of a snapshot; a record's payload must hold it with its framing.</summary>
+    public const int GroupEntrySizeMax = 352 * 1024;
+
+    // ---- the replicant table and contents (store/) -----------------------------------------------------------------
+
+    /// <summary>Bytes of a key of the replicant table.</summary>
+    public const int TableKeySizeMax = 4 * 1024;
+
+    /// <summary>Bytes of a value of the replicant table.</summary>
+    public const int TableValueSizeMax = 384 * 1024;
+
+    /// <summary>Bytes of the mark of a checkpoint.</summary>
+    public const int TableMarkSizeMax = 1024 * 1024;
+
+    // ---- translation of ids (agent/Translation) ----------------------------------------------------------------------
+
+    // ---- replication (agent/Replication) -------------------------------------------------------------------------------
+
+    // ---- everything else -----------------------------------------------------------------------------------------------
 }

@@ -1,0 +1,181 @@
+using System.Collections.Immutable;
+using Cheops.Proto.Operations;
+
+namespace Cheops.Raft;
+
+/// <summary>
+/// A replicant group: one totally ordered log of entries, each committed by a majority of its voters on stable storage.
+/// Safe for use by many at once. An idle group sends nothing and wakes by itself when it is used.
+/// </summary>
+public interface IReplicaGroup
+{
+    /// <summary>What the group is.</summary>
+    GroupFounding Founding { get; }
+
+    /// <summary>How it stands, as this site knows it.</summary>
+    GroupStatus Status { get; }
+
+    /// <summary>
+    /// Proposes an entry, at the leader or by way of it; completes when the entry is committed and this site's machine has
+    /// applied it. Entries proposed at once by many share messages and syncs.
+    /// </summary>
+    /// <param name="entry">At most <see cref="Proto.Bounds.GroupEntrySizeMax"/> bytes; must not change until the call completes.</param>
+    /// <param name="cancellation">Cancels the waiting, not the entry.</param>
+    /// <returns>The entry's index.</returns>
+    /// <exception cref="GroupException">It was not committed, or may have been: <see cref="GroupException.SurelyNotCommitted"/> tells.</exception>
+    ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default);
+
+    /// <summary>Completes when this site's machine has applied everything that was committed before the call.</summary>
+    /// <exception cref="GroupException">No majority answers.</exception>
+    ValueTask BarrierAsync(CancellationToken cancellation = default);
+
+    /// <summary>Asks that a member lead from now on; completes when it does.</summary>
+    /// <param name="site">One of the group's sites, never its witness.</param>
+    /// <param name="cancellation">Cancels the waiting.</param>
+    /// <exception cref="GroupException">It does not lead within its bound; the group goes on with another leader.</exception>
+    ValueTask LeadAsync(string site, CancellationToken cancellation = default);
+}
+
+/// <summary>How a group stands, as one site knows it.</summary>
+/// <param name="Leader">Who leads; null when that is not known, as in a group that is asleep.</param>
+/// <param name="IsAwake">Whether it exchanges messages now.</param>
+/// <param name="Term">The Raft term.</param>
+/// <param name="Generation">How often the group was reopened because a member lost its data; 1 at first.</param>
+/// <param name="LastIndex">Index of the last entry in the log here; 0 for none.</param>
+/// <param name="CommitIndex">Index of the last entry known here as committed.</param>
+/// <param name="AppliedIndex">Index of the last entry that the machine here has applied.</param>
+/// <param name="Problem">What keeps the group from committing, for a person; empty when nothing does.</param>
+public sealed record GroupStatus(
+    string? Leader, bool IsAwake, long Term, int Generation, long LastIndex, long CommitIndex, long AppliedIndex, string Problem);
+
+/// <summary>What a group's entries drive at one site. Called by one caller at a time.</summary>
+public interface IGroupMachine
+{
+    /// <summary>
+    /// After a start, the index of the first entry that the machine must see again: what came before is in its own durable
+    /// state. 1 for a machine that knows nothing. The group keeps its log from here on.
+    /// </summary>
+    long ReplayFrom { get; }
+
+    /// <summary>
+    /// Takes the next committed entry. Entries come in order without a gap, also those that are replayed. Must not wait for
+    /// this group. Fast: what takes time is begun here and carried out elsewhere.
+    /// </summary>
+    /// <param name="index">Its index; grows, and leaves out the group's own entries (elections, membership).</param>
+    /// <param name="entry">What was proposed; valid during the call only.</param>
+    /// <param name="isReplay">Whether it was applied before, in an earlier life of this process.</param>
+    ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay);
+
+    /// <summary>Called once after a start, when everything that was known as committed has been replayed.</summary>
+    ValueTask ReplayedAsync();
+
+    /// <summary>
+    /// Writes a snapshot of what all entries up to the last applied one have made of the machine, for a member that needs
+    /// entries which the log does not hold any more. Pieces of any size, at most <see cref="Proto.Bounds.GroupEntrySizeMax"/>.
+    /// </summary>
+    /// <returns>The index that the snapshot stands for is the last one applied when the first piece is asked for.</returns>
+    IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default);
+
+    /// <summary>Replaces the machine by a snapshot; durable when it completes.</summary>
+    /// <param name="index">The index that it stands for; the next entry applied comes after it.</param>
+    /// <param name="pieces">What <see cref="CaptureAsync"/> gave at another site, in order.</param>
+    /// <param name="cancellation">Ends it; the machine is then replaced by another snapshot before it is used.</param>
+    ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default);
+}
+
+/// <summary>All groups that this site is a member of, as site or as witness.</summary>
+public interface IGroupHost : IAsyncDisposable
+{
+    /// <summary>The groups.</summary>
+    ImmutableArray<IReplicaGroup> Groups { get; }
+
+    /// <summary>A group, or null when this site is no member of it.</summary>
+    IReplicaGroup? Find(GroupId id);
+
+    /// <summary>
+    /// The group of a set of sites that includes this one; founded when there is none yet. When sites found it at the same
+    /// moment, one group comes of it; with different witnesses, the record of the site whose name comes first wins.
+    /// </summary>
+    /// <param name="sites">In ordinal order, each once, this site among them.</param>
+    /// <param name="witness">For a set of two; one of the mesh's other sites. Null for none: the two must then both be there.</param>
+    /// <param name="cancellation">Cancels the waiting.</param>
+    /// <exception cref="GroupException">It was not founded: a member was not reached, or has been wiped and is not yet let in again.</exception>
+    ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default);
+
+    /// <summary>
+    /// By decision of a person: a site that will not come back no longer counts in any group here. Completes when the
+    /// groups' remaining members have agreed.
+    /// </summary>
+    /// <exception cref="GroupException">A group has no majority without the site.</exception>
+    ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default);
+}
+
+/// <summary>Carries messages between the hosts of different sites. Messages may be lost; none is doubled or late.</summary>
+public interface IGroupTransport
+{
+    /// <summary>This site.</summary>
+    string Site { get; }
+
+    /// <summary>The random name of this site's durable data.</summary>
+    string Incarnation { get; }
+
+    /// <summary>Takes a message: the site it came from (proven), its bytes, valid during the call only. Set before anything is sent.</summary>
+    GroupMessageHandler? Handler { get; set; }
+
+    /// <summary>Told when what <see cref="Peer"/> answers for a site has changed: it came, went, or has other data.</summary>
+    Action<string>? PeerChanged { get; set; }
+
+    /// <summary>What is known of another site; null for one that is not configured.</summary>
+    GroupPeer? Peer(string site);
+
+    /// <summary>Sends one message.</summary>
+    /// <param name="site">Where to.</param>
+    /// <param name="message">At most <see cref="Proto.Bounds.FramePayloadSizeMax"/> bytes.</param>
+    /// <param name="timeToLive">After which it is not delivered any more.</param>
+    /// <exception cref="IOException">It was not sent.</exception>
+    ValueTask SendAsync(string site, ReadOnlyMemory<byte> message, TimeSpan timeToLive);
+}
+
+/// <summary>Takes a message from another site's host.</summary>
+public delegate void GroupMessageHandler(string site, ReadOnlySpan<byte> message);
+
+/// <summary>What the mesh knows of a site.</summary>
+/// <param name="IsUp">Whether it was heard from within its bound.</param>
+/// <param name="Incarnation">The random name of its durable data; empty when it was not heard.</param>
+/// <param name="RoundTrip">Smoothed round-trip time; null when not measured.</param>
+public sealed record GroupPeer(bool IsUp, string Incarnation, TimeSpan? RoundTrip);
+
+/// <summary>Why a group did not do what was asked.</summary>
+public enum GroupError
+{
+    /// <summary>No majority of the voters answers within the bound.</summary>
+    NoMajority,
+    /// <summary>The leader changed or fell silent while the entry was under way: it may have been committed.</summary>
+    Unknown,
+    /// <summary>Too much is waiting here or at the leader. Nothing was proposed.</summary>
+    Busy,
+    /// <summary>The disk here or at the leader is full. Nothing was proposed.</summary>
+    Full,
+    /// <summary>The entry is larger than one may be. Nothing was proposed.</summary>
+    TooLarge,
+    /// <summary>The group is not founded: a member was not reached, refuses, or lost its data.</summary>
+    NotFounded,
+    /// <summary>This site is no member, or the site asked for is none that may lead.</summary>
+    NotMember,
+    /// <summary>The host is closing, or the log failed.</summary>
+    Closed,
+}
+
+/// <summary>A group did not do what was asked.</summary>
+/// <param name="error">Why.</param>
+/// <param name="detail">What, where, what to do; for a person.</param>
+/// <param name="surelyNotCommitted">Whether the entry surely is not in the log and will not be.</param>
+/// <param name="cause">What it came from, where there is something.</param>
+public sealed class GroupException(GroupError error, string detail, bool surelyNotCommitted = true, Exception? cause = null) : IOException(detail, cause)
+{
+    /// <summary>Why.</summary>
+    public GroupError Error { get; } = error;
+
+    /// <summary>Whether the entry surely is not in the log and will not be.</summary>
+    public bool SurelyNotCommitted { get; } = surelyNotCommitted && error != GroupError.Unknown;
+}
