@@ -25,6 +25,12 @@ public interface IReplicaGroup
     /// <exception cref="GroupException">It was not committed, or may have been: <see cref="GroupException.SurelyNotCommitted"/> tells.</exception>
     ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default);
 
+    /// <summary>Reads an entry again that the machine has applied and whose replay it still asks for (<see cref="IGroupMachine.ReplayFrom"/>).</summary>
+    /// <param name="index">Its index.</param>
+    /// <param name="cancellation">Cancels the reading.</param>
+    /// <exception cref="GroupException">The log does not hold it any more, or cannot be read.</exception>
+    ValueTask<ReadOnlyMemory<byte>> ReadAsync(long index, CancellationToken cancellation = default);
+
     /// <summary>Completes when this site's machine has applied everything that was committed before the call.</summary>
     /// <exception cref="GroupException">No majority answers.</exception>
     ValueTask BarrierAsync(CancellationToken cancellation = default);
