@@ -333,5 +333,44 @@ public static class Bounds
 
     // ---- replication (agent/Replication) -------------------------------------------------------------------------------
 
+    /// <summary>Sites of one group, its witness among them.</summary>
+    public const int GroupSitesMax = 64;
+
+    /// <summary>Bytes of a resource's id.</summary>
+    public const int LocalIdSizeMax = 1024;
+
+    /// <summary>Bytes of a credential sealed for one site.</summary>
+    public const int SealedSizeMax = 16 * 1024;
+
+    /// <summary>Bytes that a group remembers of the answer with which a service refused an operation.</summary>
+    public const int AnswerExcerptSizeMax = 1024;
+
+    /// <summary>Bytes of a service's answer to an operation.</summary>
+    public const int OperationAnswerSizeMax = 4 * 1024 * 1024;
+
+    /// <summary>How long a client waits for the outcome of its operation before it is answered with 504, in milliseconds.</summary>
+    public const int OperationWaitMaxMs = 50_000;
+
+    /// <summary>How long a deciding site may be out of reach before another one decides, in milliseconds.</summary>
+    public const int DeciderSilentMaxMs = 5_000;
+
+    /// <summary>Shortest pause before a following site tries an operation again, in milliseconds; doubled each time.</summary>
+    public const int FollowPauseMinMs = 100;
+
+    /// <summary>Longest pause before a following site tries an operation again, in milliseconds.</summary>
+    public const int FollowPauseMaxMs = 15_000;
+
+    /// <summary>Operations under way at one time at one site.</summary>
+    public const int OperationsUnderWayMax = 256;
+
+    /// <summary>Operations of one group that are not finished at all sites; past it new ones are refused as busy.</summary>
+    public const int OperationsPendingMax = 100_000;
+
+    /// <summary>Finished operations of one group that are still told of.</summary>
+    public const int OperationsFinishedKept = 1_000;
+
+    /// <summary>Bytes of operations' entries kept in memory, of all groups, so that they need not be read again.</summary>
+    public const int OperationsKeptSizeMax = 8 * 1024 * 1024;
+
     // ---- everything else -----------------------------------------------------------------------------------------------
 }
