@@ -1,0 +1,148 @@
+using System.Collections.Immutable;
+using Cheops.Proto.Operations;
+
+namespace Cheops.Agent.Replication.State;
+
+/// <summary>Where an operation stands at one site.</summary>
+public enum SiteStep : byte
+{
+    /// <summary>It waits to be carried out there, or for its decision.</summary>
+    Pending,
+    /// <summary>Carried out.</summary>
+    Applied,
+    /// <summary>The application there refused it: divergence, until a person resolves it.</summary>
+    Failed,
+    /// <summary>Left out by decision of a person.</summary>
+    Skipped,
+    /// <summary>It may have been executed there, which cannot be told by looking: a person decides. Later operations wait.</summary>
+    InDoubt,
+}
+
+/// <summary>One operation that is not finished, or has diverged, as a group's members know it. What it carries stays in the log.</summary>
+public sealed class OperationState
+{
+    private readonly SiteStep[] _steps;
+    private readonly ServiceResult?[] _answers;
+
+    internal OperationState(Operation operation, long index, string decider, ImmutableArray<string> sites)
+    {
+        (Id, Index, Kind, Operator, Repetition) = (operation.Id, index, operation.Kind, operation.Operator, operation.Repetition);
+        (Key, Resource, Method, Target, AtUnixMs) = (operation.Replicant, operation.Resource, operation.Method, operation.Target, operation.AtUnixMs);
+        (Origin, Decider, Sites) = (operation.Origin, decider, sites);
+        _steps = new SiteStep[sites.Length];
+        _answers = new ServiceResult?[sites.Length];
+    }
+
+    /// <summary>Its id.</summary>
+    public OperationId Id { get; }
+
+    /// <summary>Where it stands in the group's log.</summary>
+    public long Index { get; }
+
+    /// <summary>What it does.</summary>
+    public OperationKind Kind { get; }
+
+    /// <summary>The replication operator.</summary>
+    public byte Operator { get; }
+
+    /// <summary>How it is resolved when in doubt.</summary>
+    public Repetition Repetition { get; }
+
+    /// <summary>The replicant; of a create whose id the service chooses, the meta-id is empty until it is decided.</summary>
+    public ReplicantKey Key { get; internal set; }
+
+    /// <summary>The resource's name in its profile.</summary>
+    public string Resource { get; }
+
+    /// <summary>The method.</summary>
+    public string Method { get; }
+
+    /// <summary>The target, with meta-ids.</summary>
+    public string Target { get; }
+
+    /// <summary>Where it came in.</summary>
+    public string Origin { get; }
+
+    /// <summary>When it came in, in milliseconds since 1970.</summary>
+    public long AtUnixMs { get; }
+
+    /// <summary>Who decides it, or has.</summary>
+    public string Decider { get; internal set; }
+
+    /// <summary>The decision; null while there is none.</summary>
+    public Decision? Decision { get; internal set; }
+
+    /// <summary>The group's sites.</summary>
+    public ImmutableArray<string> Sites { get; }
+
+    /// <summary>Where it stands at a site.</summary>
+    public SiteStep StepAt(string site) => Sites.IndexOf(site) is >= 0 and var at ? _steps[at] : SiteStep.Skipped;
+
+    /// <summary>What the service at a site answered; null when it is not known.</summary>
+    public ServiceResult? AnswerAt(string site) => Sites.IndexOf(site) is >= 0 and var at ? _answers[at] : null;
+
+    /// <summary>Whether nothing more is to be done anywhere.</summary>
+    public bool IsFinished => Decision is not null && !_steps.Any(static step => step is SiteStep.Pending or SiteStep.InDoubt);
+
+    /// <summary>Whether the application at some site refused what was accepted.</summary>
+    public bool IsDiverged => _steps.Contains(SiteStep.Failed);
+
+    /// <summary>The steps, in the order of <see cref="Sites"/>.</summary>
+    public ReadOnlySpan<SiteStep> Steps => _steps;
+
+    internal void Set(string site, SiteStep step, ServiceResult? answer)
+    {
+        if (Sites.IndexOf(site) is not (>= 0 and var at)) return;
+        _steps[at] = step;
+        _answers[at] = answer;
+    }
+
+    internal void SetAll(SiteStep step) => Array.Fill(_steps, step);
+
+    /// <summary>What <c>Cheops-Replicas</c> says: <c>Site1=applied; Site2=pending</c>.</summary>
+    public string Describe() => Decision is Proto.Operations.Decision.Refused or Proto.Operations.Decision.NotExecuted
+        ? string.Join("; ", Sites.Select(site => $"{site}=refused"))
+        : string.Join("; ", Sites.Select((site, at) => $"{site}={NameOf(_steps[at])}"));
+
+    /// <summary>The word for a step.</summary>
+    public static string NameOf(SiteStep step) => step switch
+    {
+        SiteStep.Applied => "applied",
+        SiteStep.Failed => "failed",
+        SiteStep.Skipped => "skipped",
+        SiteStep.InDoubt => "in-doubt",
+        _ => "pending",
+    };
+
+    // ---- for snapshots ---------------------------------------------------------------------------------------------
+
+    internal void Export(EntryWriter writer)
+    {
+        writer.Number(Index).Text(Decider).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
+        for (var i = 0; i < _steps.Length; i++)
+        {
+            var answer = _answers[i] ?? new ServiceResult(0, "", "");
+            writer.Text(Sites[i]).Byte((byte)_steps[i]).Byte(_answers[i] is null ? (byte)0 : (byte)1).Small(answer.Status).Text(answer.LocalId).Text(answer.Excerpt);
+        }
+    }
+
+    internal static OperationState? Import(ref EntryReader reader, Operation operation, ImmutableArray<string> sites)
+    {
+        var state = new OperationState(operation, reader.Number(), reader.Text(Proto.Bounds.SiteNameLengthMax), sites);
+        var decision = (Decision)reader.Byte();
+        if (decision != 0) state.Decision = decision;
+        state.Key = operation.Replicant with { MetaId = reader.Text(Proto.Bounds.LocalIdSizeMax) };
+        var count = reader.Count(Proto.Bounds.GroupSitesMax);
+        for (var i = 0; i < count; i++)
+        {
+            var site = reader.Text(Proto.Bounds.SiteNameLengthMax);
+            var step = (SiteStep)reader.Byte();
+            var known = reader.Byte() != 0;
+            var answer = new ServiceResult(reader.Small(), reader.Text(Proto.Bounds.LocalIdSizeMax), reader.Text(Proto.Bounds.AnswerExcerptSizeMax));
+            if (!Enum.IsDefined(step)) return null;
+            state.Set(site, step, known ? answer : null);
+        }
+
+        return reader.Failed ? null : state;
+    }
+}
