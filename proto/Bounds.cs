@@ -373,4 +373,13 @@ public static class Bounds
     public const int OperationsKeptSizeMax = 8 * 1024 * 1024;
 
     // ---- everything else -----------------------------------------------------------------------------------------------
+
+    /// <summary>Bytes that one agent may add to a head on its way to another's: what a client may send still arrives.</summary>
+    public const int HeadAddedSizeMax = 16 * 1024;
+
+    /// <summary>Field lines that one agent may add to a head on its way to another's.</summary>
+    public const int FieldsAddedMax = 56;
+
+    /// <summary>Most hops that <c>Max-Forwards</c> lets a request take; more count as these.</summary>
+    public const int MaxForwardsMax = 255;
 }

@@ -137,7 +137,7 @@ internal sealed class Failures(string site)
         RetrySafe = true,
     };
 
-    public Problem BodyNotKept(string service, BodyStoreException error, bool retrySafe) => new()
+    public Problem BodyNotKept(string service, BodyStoreException error, bool retrySafe, string trail) => new()
     {
         Kind = "body-not-kept",
         Title = "The request's body could not be kept",
@@ -147,6 +147,7 @@ internal sealed class Failures(string site)
         Service = service,
         Stage = Stage.Forward,
         RetrySafe = retrySafe,
+        Members = [("plan", trail)],
     };
 
     public Problem NoneReached(string service, bool retrySafe, string trail) => new()

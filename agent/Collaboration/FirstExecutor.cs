@@ -29,7 +29,9 @@ internal sealed class FirstExecutor(Places places, IBodyStore bodies, Failures f
         {
             if (body?.NotKept is { } lost)
             {
-                await RelayOrAsync(exchange, kept, trail, failures.BodyNotKept(routed.Service, lost, step.RetrySafe));
+                // A refusal of one location is no answer to a scope that names further ones, which were not asked.
+                kept.Release(exchange);
+                await RelayOrAsync(exchange, default, trail, failures.BodyNotKept(routed.Service, lost, step.RetrySafe, trail.ToString()));
                 return;
             }
 

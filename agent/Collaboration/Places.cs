@@ -89,7 +89,7 @@ internal sealed class Places(
         }
 
         preparation.Prepare(routed, assertUser: false);
-        var connection = new UpstreamConnection(channel);
+        var connection = new UpstreamConnection(channel, toAgent: true);
         var source = body();
         var failure = await connection.SendAsync(exchange, source);
         if (failure == CallFailure.None)

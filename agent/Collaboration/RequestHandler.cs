@@ -73,6 +73,7 @@ internal sealed class RequestHandler : IExchangeHandler
     /// <inheritdoc/>
     public ValueTask HandleAsync(Exchange exchange)
     {
+        if (exchange.Request.MaxForwards == 0) return FinalRecipient.AnswerAsync(exchange);
         if (exchange.Origin.Link is { } inbound) return HandleLinkAsync(exchange, inbound);
         if (_preparation.IsLoop(exchange.Request)) return exchange.RespondAsync(_failures.Loop(exchange.Origin.Service));
         return HandleClientAsync(exchange);

@@ -30,26 +30,30 @@ public sealed class Exchange
     private readonly InterceptionCounters _counters;
     private readonly FieldLines _own = new();
     private readonly byte[] _siteLine;
+    private readonly DateLine _date;
     private UpstreamConnection? _upstream;
     private byte[] _rootedTarget = [];
     private int _targetStart;
     private Phase _phase;
     private bool _closeAfter;
 
-    internal Exchange(Channel channel, ExchangeOrigin origin, Deadlines deadlines, InterceptionCounters counters, byte[] siteLine)
+    internal Exchange(Channel channel, ExchangeOrigin origin, ServerContext context)
     {
         _channel = channel;
-        _counters = counters;
-        _siteLine = siteLine;
-        _deadline = deadlines.Register(OnDeadline);
+        _counters = context.Counters;
+        _siteLine = context.SiteLine;
+        _date = context.Date;
+        _deadline = context.Deadlines.Register(OnDeadline);
+        IsDraining = context.IsDraining;
         Origin = origin;
+        Request = new RequestHead { IsFromAgent = origin.Link is not null };
         Input = new InputWatch(channel.Input) { Early = OnEarlyInput };
         RequestBody = new HttpBody(Input);
         WholeBody = () => RequestBody;
     }
 
     /// <summary>The request.</summary>
-    public RequestHead Request { get; } = new();
+    public RequestHead Request { get; }
 
     /// <summary>Where it came in.</summary>
     public ExchangeOrigin Origin { get; }
@@ -94,7 +98,7 @@ public sealed class Exchange
 
     internal InterceptionCounters Counters => _counters;
 
-    internal Func<bool> IsDraining { get; init; } = static () => false;
+    internal Func<bool> IsDraining { get; }
 
     internal Task? Pump { get; set; }
 
@@ -268,6 +272,9 @@ public sealed class Exchange
             ResponseEdits.Added.AddEncoded(_siteLine);
         }
 
+        // Whoever receives an answer without its time notes it (RFC 9110 6.6.1).
+        var dated = head.Has(KnownField.Date) && !head.ConnectionNames("date"u8);
+        if (!dated && head.Status >= 200) ResponseEdits.Added.AddEncoded(_date.Now);
         HeadWriter.WriteResponse(Output, head, ResponseEdits, framing, ConnectionOption(head.Status));
         return framing;
     }
@@ -324,6 +331,7 @@ public sealed class Exchange
         var added = ResponseEdits.Added;
         if (fields is not null) added.AddEncoded(fields.Written);
         added.AddEncoded(_siteLine);
+        added.AddEncoded(_date.Now);
         if (mediaType.Length > 0) added.Add("Content-Type"u8, mediaType);
         if (status is not 204) added.Add("Content-Length"u8, body.Length.ToString(System.Globalization.CultureInfo.InvariantCulture));
         var option = ConnectionOption(status);

@@ -21,6 +21,8 @@ public sealed record ServerContext(
 {
     /// <summary>Whether the agent finishes what is under way and takes nothing new.</summary>
     public Func<bool> IsDraining { get; init; } = static () => false;
+
+    internal DateLine Date { get; } = new(Time);
 }
 
 /// <summary>Told of every request that Cheops itself refused or failed, once.</summary>
@@ -55,7 +57,7 @@ public sealed class ServerConnection
     {
         _channel = channel;
         _context = context;
-        _exchange = new Exchange(channel, origin, context.Deadlines, context.Counters, context.SiteLine) { IsDraining = context.IsDraining };
+        _exchange = new Exchange(channel, origin, context);
     }
 
     /// <summary>Ends the connection when it next waits for a request; at once if it does.</summary>

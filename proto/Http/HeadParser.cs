@@ -25,7 +25,7 @@ public struct HeadParser
     private const int Overlap = 3;
 
     // More of the input than a head and what may stand before it is never looked at.
-    private const int WindowSizeMax = Bounds.HeadSizeMax + 8;
+    private const int WindowMargin = 8;
 
     private int _searched;
     private int _skipped;
@@ -42,10 +42,10 @@ public struct HeadParser
 
         consumed = 0;
         var start = Math.Max(0, _searched - Overlap);
-        var length = (int)Math.Min(input.Length, WindowSizeMax) - start;
+        var length = (int)Math.Min(input.Length, head.SizeMax + WindowMargin) - start;
         var window = ArrayPool<byte>.Shared.Rent(length);
         input.Slice(start, length).CopyTo(window);
-        var status = Find(window.AsSpan(0, length), start, head.IsRequest, out var end, out refusal);
+        var status = Find(window.AsSpan(0, length), start, head, out var end, out refusal);
         ArrayPool<byte>.Shared.Return(window);
         if (status != ParseStatus.Done) return status;
         return Conclude(head.Parse(input.Slice(_skipped, end - _skipped)), end, out consumed, out refusal);
@@ -59,9 +59,9 @@ public struct HeadParser
     public ParseStatus Parse(ReadOnlySpan<byte> input, MessageHead head, out long consumed, out HttpRefusal refusal)
     {
         consumed = 0;
-        if (input.Length > WindowSizeMax) input = input[..WindowSizeMax];
+        if (input.Length > head.SizeMax + WindowMargin) input = input[..(head.SizeMax + WindowMargin)];
         var start = Math.Max(0, _searched - Overlap);
-        var status = Find(input[start..], start, head.IsRequest, out var end, out refusal);
+        var status = Find(input[start..], start, head, out var end, out refusal);
         return status == ParseStatus.Done ? Conclude(head.Parse(input[_skipped..end]), end, out consumed, out refusal) : status;
     }
 
@@ -74,26 +74,26 @@ public struct HeadParser
     }
 
     // The window is the input from start on; what is before it was searched.
-    private ParseStatus Find(ReadOnlySpan<byte> window, int start, bool isRequest, out int end, out HttpRefusal refusal)
+    private ParseStatus Find(ReadOnlySpan<byte> window, int start, MessageHead head, out int end, out HttpRefusal refusal)
     {
         refusal = HttpRefusal.None;
         end = 0;
 
         // An empty line before a request line is what old clients leave behind a body (RFC 9112 2.2). One is passed
         // over. Before a status line nothing is: what stands there belongs to no answer.
-        if (isRequest && start == 0 && _skipped == 0 && window.StartsWith("\r\n"u8)) _skipped = 2;
+        if (head.IsRequest && start == 0 && _skipped == 0 && window.StartsWith("\r\n"u8)) _skipped = 2;
         var from = Math.Min(Math.Max(0, _skipped - start), window.Length);
         var found = window[from..].IndexOf("\r\n\r\n"u8);
-        if (found < 0) return Incomplete(window, start, isRequest, out refusal);
+        if (found < 0) return Incomplete(window, start, head, out refusal);
 
         end = start + from + found + 4;
-        if (end - _skipped <= Bounds.HeadSizeMax) return ParseStatus.Done;
-        refusal = TooLarge(window[from..(from + found)], isRequest);
+        if (end - _skipped <= head.SizeMax) return ParseStatus.Done;
+        refusal = TooLarge(window[from..(from + found)], head.IsRequest);
         return ParseStatus.Refused;
     }
 
     // A head that has not ended is watched for what could keep it from ever ending, and for its size.
-    private ParseStatus Incomplete(ReadOnlySpan<byte> window, int start, bool isRequest, out HttpRefusal refusal)
+    private ParseStatus Incomplete(ReadOnlySpan<byte> window, int start, MessageHead head, out HttpRefusal refusal)
     {
         refusal = HttpRefusal.None;
         for (var i = Math.Max(_skipped, _searched) - start; i < window.Length; i++)
@@ -117,8 +117,8 @@ public struct HeadParser
         // The last byte is looked at again: a CR there is judged by what follows it.
         var length = start + window.Length;
         _searched = Math.Max(0, length - 1);
-        if (length - _skipped <= Bounds.HeadSizeMax) return ParseStatus.NeedMore;
-        refusal = TooLarge(default, isRequest);
+        if (length - _skipped <= head.SizeMax) return ParseStatus.NeedMore;
+        refusal = TooLarge(default, head.IsRequest);
         return ParseStatus.Refused;
     }
 

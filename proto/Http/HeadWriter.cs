@@ -12,7 +12,10 @@ public static class HeadWriter
         KnownField.Connection.Bit() | KnownField.KeepAlive.Bit() | KnownField.ProxyConnection.Bit() | KnownField.TE.Bit()
         | KnownField.TransferEncoding.Bit() | KnownField.Upgrade.Bit() | KnownField.Http2Settings.Bit() | KnownField.ProxyAuthorization.Bit();
 
-    /// <summary>Writes a request as it goes to the next hop: our version, its target, its own and the added fields.</summary>
+    /// <summary>
+    /// Writes a request as it goes to the next hop: our version, its target, its own and the added fields. One that may
+    /// pass nobody any more (<see cref="RequestHead.MaxForwards"/>) must not be written.
+    /// </summary>
     /// <param name="output">Where it goes.</param>
     /// <param name="head">The request.</param>
     /// <param name="target">The target, byte for byte.</param>
@@ -31,14 +34,16 @@ public static class HeadWriter
         to.Write("Host: "u8);
         to.Write(head.Authority.IsEmpty ? defaultHost : head.Authority);
         to.Write("\r\n"u8);
-        WriteFields(ref to, head, HopByHop | KnownField.Host.Bit() | KnownField.ContentLength.Bit() | edits.Removed, edits.RemovedNames);
+        var counted = head.MaxForwards is null ? 0 : KnownField.MaxForwards.Bit();
+        WriteFields(ref to, head, HopByHop | KnownField.Host.Bit() | KnownField.ContentLength.Bit() | counted | edits.Removed, edits.RemovedNames);
+        if (head.MaxForwards is { } hops) to.WriteNumberField("Max-Forwards: "u8, hops - 1);
 
         // The length is written anew: however oddly it was spelt, the next hop reads the same number.
         if (head.Framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
-        else if (head.Framing == BodyFraming.Length) to.WriteLength(head.ContentLength);
+        else if (head.Framing == BodyFraming.Length) to.WriteNumberField("Content-Length: "u8, head.ContentLength);
         if (head.TakesTrailers) to.Write(head.IsUpgrade ? "TE: trailers\r\nConnection: TE, upgrade\r\n"u8 : "TE: trailers\r\nConnection: TE\r\n"u8);
         else if (head.IsUpgrade) to.Write("Connection: upgrade\r\n"u8);
-        if (head.IsUpgrade) WriteUpgrade(ref to, head);
+        if (head.IsUpgrade && head.TryGet(KnownField.Upgrade, out var upgrade)) WriteUpgrade(ref to, head.Value(upgrade));
 
         to.Write(edits.Added.Written);
         to.Write("\r\n"u8);
@@ -63,17 +68,7 @@ public static class HeadWriter
         var length = head.IsBodiless ? KnownField.ContentLength.Bit() : 0;
         WriteFields(ref to, head, HopByHop | length | edits.Removed, edits.RemovedNames);
         if (framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
-        if (head.IsSwitching)
-        {
-            to.Write("Connection: upgrade\r\n"u8);
-            WriteUpgrade(ref to, head);
-        }
-        else if (!connection.IsEmpty)
-        {
-            to.Write("Connection: "u8);
-            to.Write(connection);
-            to.Write("\r\n"u8);
-        }
+        WriteConnection(ref to, head, connection);
 
         to.Write(edits.Added.Written);
         to.Write("\r\n"u8);
@@ -110,11 +105,26 @@ public static class HeadWriter
         return written + 2;
     }
 
-    private static void WriteUpgrade(ref SpanWriter to, MessageHead head)
+    // 426 says by Upgrade what the client must ask for (RFC 9110 15.5.22): the field is as much for it as that of 101.
+    private static void WriteConnection(ref SpanWriter to, ResponseHead head, ReadOnlySpan<byte> connection)
     {
-        if (!head.TryGet(KnownField.Upgrade, out var upgrade)) return;
+        var upgrades = head.IsSwitching || (head.Status == 426 && head.Has(KnownField.Upgrade));
+        if (!upgrades && connection.IsEmpty) return;
+        to.Write("Connection: "u8);
+        to.Write(connection);
+        if (upgrades) to.Write(connection.IsEmpty ? "upgrade"u8 : ", upgrade"u8);
+        to.Write("\r\n"u8);
+        if (!upgrades) return;
+        foreach (ref readonly var line in head.Fields)
+        {
+            if (line.Known == KnownField.Upgrade) WriteUpgrade(ref to, head.Value(line));
+        }
+    }
+
+    private static void WriteUpgrade(ref SpanWriter to, ReadOnlySpan<byte> protocols)
+    {
         to.Write("Upgrade: "u8);
-        to.Write(head.Value(upgrade));
+        to.Write(protocols);
         to.Write("\r\n"u8);
     }
 
@@ -166,10 +176,10 @@ public static class HeadWriter
             Written += bytes.Length;
         }
 
-        public void WriteLength(long length)
+        public void WriteNumberField(ReadOnlySpan<byte> name, long number)
         {
-            Write("Content-Length: "u8);
-            WriteNumber(length);
+            Write(name);
+            WriteNumber(number);
             Write("\r\n"u8);
         }
 

@@ -21,9 +21,9 @@ public enum HttpRefusal : byte
     TargetTooLong,
     /// <summary>Not HTTP/1.x (RFC 9112 2.3); HTTP/2's preface is among these.</summary>
     UnsupportedVersion,
-    /// <summary>The head is longer than <see cref="Bounds.HeadSizeMax"/>.</summary>
+    /// <summary>The head is longer than <see cref="MessageHead.SizeMax"/>.</summary>
     HeadTooLarge,
-    /// <summary>More than <see cref="Bounds.FieldCountMax"/> field lines.</summary>
+    /// <summary>More than <see cref="MessageHead.FieldCountMax"/> field lines.</summary>
     TooManyFields,
     /// <summary>A line begins with white space: obsolete folding, or a field before the first (RFC 9112 2.2, 5.2).</summary>
     LineFolding,
@@ -64,6 +64,8 @@ public enum HttpRefusal : byte
     ConnectionNamesProtectedField,
     /// <summary>An expectation other than <c>100-continue</c> (RFC 9110 10.1.1).</summary>
     UnknownExpectation,
+    /// <summary>Max-Forwards of an OPTIONS or TRACE request is not one number (RFC 9110 7.6.2): it cannot be counted down.</summary>
+    InvalidMaxForwards,
     /// <summary>A chunk's size is no hexadecimal number, or has more than 15 digits (RFC 9112 7.1).</summary>
     InvalidChunkSize,
     /// <summary>A chunk extension is malformed (RFC 9112 7.1.1).</summary>
@@ -126,6 +128,7 @@ public static class HttpRefusals
         HttpRefusal.InvalidConnection => "Connection is not a list of tokens",
         HttpRefusal.ConnectionNamesProtectedField => "Connection names a field that must reach the service",
         HttpRefusal.UnknownExpectation => "Expect is not '100-continue'",
+        HttpRefusal.InvalidMaxForwards => "Max-Forwards is not one decimal number",
         HttpRefusal.InvalidChunkSize => "a chunk's size is not a hexadecimal number of at most 15 digits",
         HttpRefusal.InvalidChunkExtension => "a chunk extension is malformed",
         HttpRefusal.ChunkExtensionTooLarge => $"a chunk has more than {Bounds.ChunkExtensionSizeMax} bytes of extensions",

@@ -71,6 +71,8 @@ public enum KnownField : byte
     XRemote,
     /// <summary><c>X-Auth-Token</c> (OpenStack)</summary>
     XAuthToken,
+    /// <summary><c>Max-Forwards</c></summary>
+    MaxForwards,
 }
 
 /// <summary>Resolves names to <see cref="KnownField"/>, ignoring case.</summary>
@@ -95,6 +97,7 @@ public static class KnownFields
             10 => Is(
                 name, "connection"u8, KnownField.Connection, "keep-alive"u8, KnownField.KeepAlive, "tracestate"u8, KnownField.TraceState),
             11 => Is(name, "traceparent"u8, KnownField.TraceParent),
+            12 when (name[0] | 0x20) == 'm' => Is(name, "max-forwards"u8, KnownField.MaxForwards),
             12 => Is(
                 name, "content-type"u8, KnownField.ContentType, "x-request-id"u8, KnownField.XRequestId, "x-auth-token"u8, KnownField.XAuthToken),
             13 => Is(name, "authorization"u8, KnownField.Authorization),

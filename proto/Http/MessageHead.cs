@@ -44,6 +44,15 @@ public abstract class MessageHead
     private FieldLine[] _fields = [];
     private ulong _present;
 
+    /// <summary>Whether another site's agent sends it, which adds fields to what its client or service may send.</summary>
+    public bool IsFromAgent { get; init; }
+
+    /// <summary>Most bytes that the head may have.</summary>
+    public int SizeMax => IsFromAgent ? Bounds.HeadSizeMax + Bounds.HeadAddedSizeMax : Bounds.HeadSizeMax;
+
+    /// <summary>Most field lines that the head may have.</summary>
+    public int FieldCountMax => IsFromAgent ? Bounds.FieldCountMax + Bounds.FieldsAddedMax : Bounds.FieldCountMax;
+
     /// <summary>Length of the head in bytes, the blank line included.</summary>
     public int Length { get; private set; }
 
@@ -237,7 +246,7 @@ public abstract class MessageHead
             var rest = head[position..];
             var lineFeed = rest.IndexOf((byte)'\n');
             if (lineFeed < 1 || rest[lineFeed - 1] != '\r') return HttpRefusal.BareLineFeed;
-            if (FieldCount == Bounds.FieldCountMax) return HttpRefusal.TooManyFields;
+            if (FieldCount == FieldCountMax) return HttpRefusal.TooManyFields;
             var refusal = ParseFieldLine(rest[..(lineFeed - 1)], position, IsRequest, out var line);
             if (refusal != HttpRefusal.None) return refusal;
 

@@ -47,6 +47,7 @@ public sealed class RequestHead : MessageHead
     private int _targetLength;
     private int _authorityStart;
     private int _authorityLength;
+    private byte[] _rootedTarget = [];
 
     /// <summary>The method.</summary>
     public HttpMethod Method { get; private set; }
@@ -56,10 +57,13 @@ public sealed class RequestHead : MessageHead
 
     /// <summary>
     /// The target in origin form (or <c>*</c>), byte for byte as sent; of an absolute target, what follows its
-    /// authority, and if nothing does <c>/</c>, or <c>*</c> with OPTIONS (RFC 9112 3.2.4).
+    /// authority, and if nothing does <c>/</c>, or <c>*</c> with OPTIONS (RFC 9112 3.2.4). An absolute target's empty path
+    /// before a query becomes <c>/</c> (RFC 9112 3.2.1).
     /// </summary>
     public ReadOnlySpan<byte> Target =>
-        _targetLength > 0 ? Bytes.Slice(_targetStart, _targetLength) : Method == HttpMethod.Options ? "*"u8 : "/"u8;
+        _rootedTarget.Length > 0 ? _rootedTarget
+        : _targetLength > 0 ? Bytes.Slice(_targetStart, _targetLength)
+        : Method == HttpMethod.Options ? "*"u8 : "/"u8;
 
     /// <summary>The host and port that the request is for: the absolute target's authority, else Host; may be empty.</summary>
     public ReadOnlySpan<byte> Authority => Bytes.Slice(_authorityStart, _authorityLength);
@@ -73,6 +77,9 @@ public sealed class RequestHead : MessageHead
     /// <summary>Whether the client says that it takes trailers (<c>TE: trailers</c>).</summary>
     public bool TakesTrailers { get; private set; }
 
+    /// <summary>How many agents and proxies an OPTIONS or TRACE request may still pass (RFC 9110 7.6.2); null for any number.</summary>
+    public int? MaxForwards { get; private set; }
+
     /// <summary>Whether repeating the request has no further effect (RFC 9110 9.2.2).</summary>
     public bool IsIdempotent => Method is HttpMethod.Get or HttpMethod.Head or HttpMethod.Put or HttpMethod.Delete or HttpMethod.Options or HttpMethod.Trace;
 
@@ -85,6 +92,8 @@ public sealed class RequestHead : MessageHead
         Method = HttpMethod.Other;
         _methodLength = _targetStart = _targetLength = _authorityStart = _authorityLength = 0;
         ExpectsContinue = IsUpgrade = TakesTrailers = false;
+        MaxForwards = null;
+        _rootedTarget = [];
     }
 
     private protected override HttpRefusal ParseStartLine(ReadOnlySpan<byte> line)
@@ -127,6 +136,7 @@ public sealed class RequestHead : MessageHead
         _targetLength = target.Length;
         _authorityStart = start;
         _authorityLength = 0;
+        _rootedTarget = [];
         if (target[0] == '/') return HttpRefusal.None;
         if (target.Length == 1 && target[0] == '*') return Method == HttpMethod.Options ? HttpRefusal.None : HttpRefusal.InvalidTarget;
 
@@ -137,13 +147,12 @@ public sealed class RequestHead : MessageHead
         var path = target[scheme..].IndexOfAny((byte)'/', (byte)'?');
         var authorityLength = path < 0 ? target.Length - scheme : path;
 
-        // "http://host?x" has an empty path, which an origin-form target cannot express without inventing a byte.
-        if (path >= 0 && target[scheme + path] == '?') return HttpRefusal.InvalidTarget;
         if (!IsAuthority(target.Slice(scheme, authorityLength)) || authorityLength == 0) return HttpRefusal.InvalidHost;
         _authorityStart = start + scheme;
         _authorityLength = authorityLength;
         _targetStart = start + scheme + authorityLength;
         _targetLength = target.Length - scheme - authorityLength;
+        if (path >= 0 && target[scheme + path] == '?') _rootedTarget = [(byte)'/', .. target[(scheme + path)..]];
         return HttpRefusal.None;
     }
 
@@ -201,12 +210,31 @@ public sealed class RequestHead : MessageHead
         }
 
         if (Has(KnownField.Expect) && !OnlyExpectsContinue()) return HttpRefusal.UnknownExpectation;
+        if (!TryCountForwards()) return HttpRefusal.InvalidMaxForwards;
         ExpectsContinue = Has(KnownField.Expect) && MinorVersion >= 1 && Framing != BodyFraming.None;
         TakesTrailers = Has(KnownField.TE) && MinorVersion >= 1 && NamesTrailers();
         IsUpgrade = MinorVersion >= 1 && SaysUpgrade && TryGet(KnownField.Upgrade, out var upgrade)
             && !Value(upgrade).IsEmpty && !NamesHttp2(Value(upgrade));
         KeepAlive = !SaysClose && (MinorVersion >= 1 || SaysKeepAlive);
         return HttpRefusal.None;
+    }
+
+    // With every other method the field means nothing (RFC 9110 7.6.2) and passes as it is.
+    private bool TryCountForwards()
+    {
+        MaxForwards = null;
+        if (Method is not (HttpMethod.Options or HttpMethod.Trace) || !Has(KnownField.MaxForwards)) return true;
+        foreach (ref readonly var line in Fields)
+        {
+            if (line.Known != KnownField.MaxForwards) continue;
+            var digits = Value(line);
+            if (MaxForwards is not null || digits.IsEmpty || digits.ContainsAnyExceptInRange((byte)'0', (byte)'9')) return false;
+            var count = 0;
+            foreach (var digit in digits) count = Math.Min(count * 10 + (digit - '0'), Bounds.MaxForwardsMax);
+            MaxForwards = count;
+        }
+
+        return true;
     }
 
     private bool OnlyExpectsContinue()

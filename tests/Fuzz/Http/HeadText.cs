@@ -17,7 +17,8 @@ public static class HeadText
     /// <summary>Everything that a request's head says but its fields: <c>POST /a 1.1 host=h Length:5 keep</c>.</summary>
     public static string Summary(RequestHead head) =>
         $"{Text(head.MethodBytes)} {Text(head.Target)} 1.{head.MinorVersion} host={Text(head.Authority)} {Body(head)}"
-        + (head.ExpectsContinue ? " expects" : "") + (head.IsUpgrade ? " upgrade" : "") + (head.TakesTrailers ? " trailers" : "");
+        + (head.ExpectsContinue ? " expects" : "") + (head.IsUpgrade ? " upgrade" : "") + (head.TakesTrailers ? " trailers" : "")
+        + (head.MaxForwards is { } hops ? $" forwards:{hops}" : "");
 
     /// <summary>Everything that a response's head says but its fields: <c>200 OK 1.1 Length:5 keep</c>.</summary>
     public static string Summary(ResponseHead head) =>

@@ -96,7 +96,7 @@ public static class RefusedRequestCases
         First("GET ftp://a/ HTTP/1.1", InvalidTarget),
         First("GET http:/a HTTP/1.1", InvalidTarget),
         First("GET http:// HTTP/1.1", InvalidTarget),
-        First("GET http://a?x HTTP/1.1", InvalidTarget),
+        First("GET http://?x HTTP/1.1", InvalidHost),
         First("GET http:///x HTTP/1.1", InvalidHost),
         First("GET http://user@a/ HTTP/1.1", InvalidHost),
         First("GET http://a:b/ HTTP/1.1", InvalidHost),
@@ -227,6 +227,10 @@ public static class RefusedRequestCases
         Field("Expect:", UnknownExpectation),
         Field("Expect: 100-continue, x", UnknownExpectation),
         Field("Expect: 100-continue\r\nExpect: x", UnknownExpectation),
+        new("forwards of OPTIONS without a number", Lines("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards:"), InvalidMaxForwards),
+        new("forwards of OPTIONS below nought", Lines("OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: -1"), InvalidMaxForwards),
+        new("forwards of TRACE as a list", Lines("TRACE / HTTP/1.1", "Host: a", "Max-Forwards: 1, 1"), InvalidMaxForwards),
+        new("forwards of TRACE twice", Lines("TRACE / HTTP/1.1", "Host: a", "Max-Forwards: 1", "Max-Forwards: 1"), InvalidMaxForwards),
     ];
 
     private static IEnumerable<RefusedCase> Sizes() =>

@@ -40,6 +40,9 @@ public static class RequestCases
         new("absolute, host in other case", Lines("GET HTTPS://Example.com/x HTTP/1.1", "Host: eXample.COM"), "GET /x 1.1 host=eXample.COM None keep"),
         new("absolute without path", Lines("GET http://a HTTP/1.1", "Host: a"), "GET / 1.1 host=a None keep"),
         new("absolute without path, OPTIONS", Lines("OPTIONS http://a HTTP/1.1", "Host: a"), "OPTIONS * 1.1 host=a None keep"),
+        new("absolute with a query and no path", Lines("GET http://a?x=/y HTTP/1.1", "Host: a"), "GET /?x=/y 1.1 host=a None keep"),
+        new("absolute with a query and no path, OPTIONS", Lines("OPTIONS https://a:1?x HTTP/1.1", "Host: a:1"), "OPTIONS /?x 1.1 host=a:1 None keep"),
+        new("absolute with a query and no path, old version", Lines("GET http://a? HTTP/1.0"), "GET /? 1.0 host=a None close"),
         new("absolute in old version", Lines("GET http://a/x HTTP/1.0"), "GET /x 1.0 host=a None close"),
         new("longest target", Lines("GET /" + new string('x', Bounds.TargetSizeMax - 1) + " HTTP/1.1", "Host: a"), "GET /" + new string('x', Bounds.TargetSizeMax - 1) + " 1.1 host=a None keep"),
 
@@ -81,6 +84,12 @@ public static class RequestCases
         new("h2c", Lines("GET / HTTP/1.1", "Host: a", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA"), "GET / 1.1 host=a None keep"),
         new("h2c among others", Lines("GET / HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: websocket, H2C"), "GET / 1.1 host=a None keep"),
         new("HTTP/2.0 as an upgrade", Lines("GET / HTTP/1.1", "Host: a", "Connection: Upgrade", "Upgrade: HTTP/2.0"), "GET / 1.1 host=a None keep"),
+
+        // ---- Max-Forwards ----
+        new("forwards", Lines("OPTIONS * HTTP/1.1", "Host: a", "Max-Forwards: 1"), "OPTIONS * 1.1 host=a None keep forwards:1"),
+        new("no forwards left", Lines("TRACE / HTTP/1.1", "Host: a", "MAX-forwards: 000"), "TRACE / 1.1 host=a None keep forwards:0"),
+        new("more forwards than count", Lines("TRACE / HTTP/1.1", "Host: a", "Max-Forwards: 99999999999999999999999999"), "TRACE / 1.1 host=a None keep forwards:255"),
+        new("forwards mean nothing to GET", Lines("GET / HTTP/1.1", "Host: a", "Max-Forwards: x", "Max-Forwards: 0"), "GET / 1.1 host=a None keep"),
 
         // ---- fields ----
         new("values", Lines("GET / HTTP/1.1", "Host: a", "Empty:", "Spaces:   ", "Tab:\ta\tb\t", "High: \u0080\u00FF", "Odd: \"{};,:=@\\"), "GET / 1.1 host=a None keep"),

@@ -17,13 +17,13 @@ public static partial class RequestReference
     private static readonly string[] NeverNamed =
     [
         "host", "content-length", "connection", "expect", "scope", "via", "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix",
-        "traceparent", "x-request-id", "x-openstack-request-id", "authorization", "cookie", "location", "content-type", "x-auth-token",
+        "traceparent", "x-request-id", "x-openstack-request-id", "authorization", "cookie", "location", "content-type", "x-auth-token", "max-forwards",
     ];
 
     [GeneratedRegex(@"\A(?<method>[-!#$%&'*+.^_`|~0-9A-Za-z]{1,32}) (?<target>[\x21\x22\x24-\x7E]+) HTTP/1\.(?<minor>[0-9])\z", RegexOptions.ExplicitCapture)]
     private static partial Regex StartLine { get; }
 
-    [GeneratedRegex(@"\A(?:(?i:https?)://(?<authority>[^/?]+))?(?<path>/.*)?\z", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"\A(?:(?i:https?)://(?<authority>[^/?]+)(?:[/?].*)?|/.*)\z", RegexOptions.ExplicitCapture)]
     private static partial Regex Target { get; }
 
     [GeneratedRegex(@"\A(?<name>[-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*(?<value>(?:[\x21-\x7E\x80-\xFF](?:[\t\x20-\x7E\x80-\xFF]*[\x21-\x7E\x80-\xFF])?)?)[ \t]*\z", RegexOptions.ExplicitCapture)]
@@ -51,6 +51,7 @@ public static partial class RequestReference
             && TakesFraming(Values("content-length"), Values("transfer-encoding"), start.Groups["minor"].Value == "0")
             && fields.All(field => !IsLookalike(field.Groups["name"].Value.ToLowerInvariant()))
             && Values("connection").SelectMany(Elements).All(TakesOption)
+            && (start.Groups["method"].Value is not ("OPTIONS" or "TRACE") || TakesForwards(Values("max-forwards")))
             && Values("expect").All(value => value.Equals("100-continue", StringComparison.OrdinalIgnoreCase));
     }
 
@@ -83,6 +84,8 @@ public static partial class RequestReference
         if (codings.Length > 0) return !old && lengths.Length == 0 && codings is [var coding] && coding.Equals("chunked", StringComparison.OrdinalIgnoreCase);
         return lengths.Length == 0 || (lengths is [var length] && length.Length is > 0 and <= 18 && length.All(char.IsAsciiDigit));
     }
+
+    private static bool TakesForwards(string[] counts) => counts is [] || (counts is [var count] && count.Length > 0 && count.All(char.IsAsciiDigit));
 
     private static bool IsLookalike(string name)
     {

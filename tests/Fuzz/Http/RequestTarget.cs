@@ -22,7 +22,7 @@ internal sealed class RequestTarget : IFuzzTarget
             "\r\n", "\n", "\r", "\r\n\r\n", " ", "\t", ":", ",", "\0", "GET ", "CONNECT ", "OPTIONS ", " HTTP/1.1\r\n", " HTTP/1.0\r\n", " HTTP/2.0", "http://a", "/", "*", "a:80", "[::1]",
             "Host: a\r\n", "Content-Length: 5\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: ", "chunked", "identity", "gzip", "Connection: ", "close", "keep-alive",
             "upgrade", "Upgrade: websocket\r\n", "h2c", "TE: trailers\r\n", "Expect: 100-continue\r\n", "Expect: ", "X-Remote-User: a\r\n", "Content_Length: 5\r\n", "_", "18446744073709551616", "+5", "X: y\r\n",
-            "Proxy-Authorization: x\r\n", "Keep-Alive: x\r\n",
+            "Proxy-Authorization: x\r\n", "Keep-Alive: x\r\n", "TRACE ", "Max-Forwards: 1\r\n", "Max-Forwards: ", "http://a?",
         }.Select(HeadText.Bytes),
     ];
 

@@ -329,7 +329,7 @@ public abstract class ChannelContract
     [Fact]
     public Task A_head_of_the_largest_size_can_be_held_whole() => WithPairAsync(async (left, right) =>
     {
-        var head = Bytes.Make(Bounds.HeadSizeMax, seed: 4);
+        var head = Bytes.Make(Bounds.HeadSizeMax + Bounds.HeadAddedSizeMax, seed: 4);
         var writing = left.Output.WriteAsync(head).AsTask();
         while (true)
         {

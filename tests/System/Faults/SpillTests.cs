@@ -29,8 +29,8 @@ public sealed class SpillTests
             Assert.Equal((200, "1000000"), await PutAsync(sites, 1_000_000, "/", "Site1 ; Site2"));
             Assert.Equal((200, "1000000"), await PutAsync(sites, 1_000_000, "/lost", "Site1 ; Site2"));
 
-            // What does not fit is not: the client gets the one answer that there is, or is told why there is none.
-            Assert.Equal((404, "20000000"), await PutAsync(sites, 20_000_000, "/", "Site1 ; Site2"));
+            // What does not fit is not, and the client is told so: that Site1 refused is no answer to both.
+            (await SendAsync(sites, 20_000_000, "/", "Site1 ; Site2")).Problem(507, "forward", true);
             (await SendAsync(sites, 20_000_000, "/lost", "Site1 ; Site2")).Problem(507, "forward", false);
 
             // Nothing is left on the disk, and a body for one place needs none.

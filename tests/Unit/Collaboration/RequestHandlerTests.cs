@@ -1,3 +1,4 @@
+using Cheops.Proto;
 using Cheops.Store.Bodies;
 using static Cheops.Tests.Unit.Collaboration.SimulatedSites;
 
@@ -174,6 +175,58 @@ public sealed class RequestHandlerTests : IAsyncLifetime
         var second = await sites["Site1"].AskAsync("shop", "PUT", "/", "Scope: Site2 ; Site1\r\n", new string('b', 5000));
         Assert.Contains(" 507 ", second.FirstLine, StringComparison.Ordinal);
         Assert.Empty(sites["Site1"].Log);
+    }
+
+    [Fact]
+    public async Task A_refusal_does_not_stand_for_the_places_that_could_not_be_asked()
+    {
+        await using var sites = new SimulatedSites(new MemoryBodyStore(capacity: 10), "Site1", "Site2");
+        sites["Site1"].Services["shop"] = _ => Task.FromResult<string?>(Answer(200, "here"));
+        sites["Site2"].Services["shop"] = _ => Task.FromResult<string?>(Answer(404, "not there"));
+        var answer = await sites["Site1"].AskAsync("shop", "POST", "/", "Scope: Site2 ; Site1\r\n", new string('b', 5000));
+        Assert.Contains(" 507 ", answer.FirstLine, StringComparison.Ordinal);
+        Assert.Contains("\"retrySafe\":true", answer.Body, StringComparison.Ordinal);
+        Assert.Equal("Site2;outcome=refused;status=404", answer.Field("Cheops-Plan"));
+        Assert.Empty(sites["Site1"].Log);
+    }
+
+    [Theory]
+    [InlineData(0, "Site1", 0)]
+    [InlineData(1, "Site2", 0)]
+    [InlineData(2, "Site2", 1)]
+    public async Task A_request_goes_no_further_than_it_may(int hops, string answeredBy, int reached)
+    {
+        var fields = $"Scope: Site2\r\nMax-Forwards: {hops}\r\nAuthorization: secret\r\nX-Auth-Token: secret\r\nCookie: secret\r\nX-Seen: yes\r\n";
+        var options = await _sites["Site1"].AskAsync("shop", "OPTIONS", "/", fields);
+        var trace = await _sites["Site1"].AskAsync("shop", "TRACE", "/", fields);
+        Assert.Equal((answeredBy, answeredBy), (options.Field("Cheops-Site"), trace.Field("Cheops-Site")));
+        Assert.Equal((0, 2 * reached), (AskedOf("Site1"), AskedOf("Site2")));
+        if (reached > 0)
+        {
+            Assert.All(_sites["Site2"].Log, one => Assert.Equal("0", one.Asked.Field("Max-Forwards")));
+            return;
+        }
+
+        Assert.Contains("TRACE", options.Field("Allow"), StringComparison.Ordinal);
+        Assert.Equal("message/http", trace.Field("Content-Type"));
+        Assert.StartsWith("TRACE / HTTP/1.1\r\n", trace.Body, StringComparison.Ordinal);
+        Assert.Contains("\r\nX-Seen: yes\r\n", trace.Body, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", trace.Body, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_head_at_a_clients_bound_crosses_a_link_and_so_does_an_answer()
+    {
+        var fields = "Scope: Site2\r\n" + string.Concat(Enumerable.Range(1, Bounds.FieldCountMax - 3).Select(i => $"F{i}: {i}\r\n"));
+        _sites["Site2"].Services["shop"] = asked => Task.FromResult<string?>(Answer(200, "there", fields[14..]));
+        var many = await _sites["Site1"].AskAsync("shop", "GET", "/", fields);
+        Assert.Equal(("there", "1"), (many.Body, many.Field("F1")));
+
+        var start = "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nScope: Site2\r\nPad: \r\n\r\n".Length;
+        var pad = $"Pad: {new string('x', Bounds.HeadSizeMax - start)}\r\n";
+        _sites["Site2"].Services["shop"] = asked => Task.FromResult<string?>(Answer(200, $"{asked.Field("Pad")!.Length}", pad[..^100] + "\r\n"));
+        var large = await _sites["Site1"].AskAsync("shop", "GET", "/", "Scope: Site2\r\n" + pad);
+        Assert.Equal($"{Bounds.HeadSizeMax - start}", large.Body);
     }
 
     [Theory]

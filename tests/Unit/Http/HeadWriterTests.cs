@@ -103,6 +103,24 @@ public sealed class HeadWriterTests
     }
 
     [Fact]
+    public void An_answer_that_demands_an_upgrade_says_which()
+    {
+        Assert.Equal(
+            Lines("HTTP/1.1 426 Upgrade Required", "Content-Length: 0", "Connection: upgrade", "Upgrade: websocket", "Upgrade: SPDY/3.1"),
+            Answer(Response(HttpMethod.Get, "HTTP/1.1 426 Upgrade Required", "Upgrade: websocket", "Connection: Upgrade", "upgrade: SPDY/3.1", "Content-Length: 0")));
+        Assert.Equal(
+            Lines("HTTP/1.1 426 X", "Connection: close, upgrade", "Upgrade: websocket"),
+            Answer(Response(HttpMethod.Get, "HTTP/1.1 426 X", "Upgrade: websocket", "Connection: upgrade"), connection: "close"));
+        Assert.Equal(Lines("HTTP/1.1 426 X"), Answer(Response(HttpMethod.Get, "HTTP/1.1 426 X")));
+        Assert.Equal(Lines("HTTP/1.1 200 OK"), Answer(Response(HttpMethod.Get, "HTTP/1.1 200 OK", "Upgrade: h2c", "Connection: upgrade")));
+    }
+
+    [Fact]
+    public void A_count_of_hops_goes_down() => Assert.Equal(
+        Lines("TRACE / HTTP/1.1", "Host: a", "X: y", "Max-Forwards: 4"),
+        Forward(Request("TRACE / HTTP/1.1", "Host: a", "max-forwards: 05", "X: y")));
+
+    [Fact]
     public void Edits_take_out_and_put_in()
     {
         var edits = new HeadEdits { Removed = KnownField.XRemote.Bit() | KnownField.Scope.Bit() };

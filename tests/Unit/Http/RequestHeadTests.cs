@@ -119,6 +119,19 @@ public sealed class RequestHeadTests
     }
 
     [Fact]
+    public void What_a_client_may_send_arrives_at_the_next_agent_with_what_the_first_adds()
+    {
+        var fields = Enumerable.Range(0, Bounds.FieldsAddedMax).Select(i => $"Added{i}: {i}").ToArray();
+        var most = HeadText.Lines(["GET / HTTP/1.1", .. Enumerable.Range(1, Bounds.FieldCountMax - 1).Select(i => $"F{i}: {i}"), "Host: a", .. fields]);
+        Assert.Equal(ParseStatus.Done, HeadReading.Whole(most, new RequestHead { IsFromAgent = true }).Status);
+        Assert.Equal(HttpRefusal.TooManyFields, HeadReading.Whole(most, new RequestHead()).Refusal);
+
+        const int largest = Bounds.HeadSizeMax + Bounds.HeadAddedSizeMax;
+        Assert.Equal(ParseStatus.Done, HeadReading.Whole(RequestCases.Padded(largest), new RequestHead { IsFromAgent = true }).Status);
+        Assert.Equal(HttpRefusal.HeadTooLarge, HeadReading.Whole(RequestCases.Padded(largest + 1), new RequestHead { IsFromAgent = true }).Refusal);
+    }
+
+    [Fact]
     public void A_head_is_used_again()
     {
         var head = new RequestHead();

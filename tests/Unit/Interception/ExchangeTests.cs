@@ -29,6 +29,39 @@ public sealed class ExchangeTests
         await client.ExpectAsync("hello");
     }
 
+    [Theory]
+    [InlineData("", "Sat, 01 Jan 2000 00:01:02 GMT")]
+    [InlineData("Date: Tue, 15 Nov 1994 08:12:31 GMT\r\n", "Tue, 15 Nov 1994 08:12:31 GMT")]
+    [InlineData("Date: Tue, 15 Nov 1994 08:12:31 GMT\r\nConnection: date\r\n", "Sat, 01 Jan 2000 00:01:02 GMT")]
+    public async Task An_answer_tells_its_time(string fields, string date)
+    {
+        await using var rig = new Rig();
+        var client = rig.Connect();
+        rig.Time.SetUtcNow(new DateTimeOffset(2000, 1, 1, 0, 1, 2, 900, TimeSpan.Zero));
+        await client.GetAsync();
+        var service = await rig.AcceptAsync();
+        await service.ReadHeadAsync();
+        await service.SendAsync("HTTP/1.1 100 Go on\r\n\r\n");
+        Assert.DoesNotContain("Date:", await client.ReadHeadAsync(), StringComparison.OrdinalIgnoreCase);
+        await service.AnswerAsync("hello", fields: fields);
+        var dates = (await client.ReadHeadAsync()).Split("\r\n").Where(line => line.StartsWith("Date:", StringComparison.OrdinalIgnoreCase));
+        Assert.Equal($"Date: {date}", Assert.Single(dates));
+    }
+
+    [Fact]
+    public async Task An_answer_of_the_agents_own_tells_its_time_and_time_goes_on()
+    {
+        await using var rig = new Rig { Refusing = true };
+        var client = rig.Connect();
+        rig.Time.SetUtcNow(new DateTimeOffset(2000, 1, 1, 0, 1, 2, TimeSpan.Zero));
+        await client.GetAsync();
+        Assert.Contains("\r\nDate: Sat, 01 Jan 2000 00:01:02 GMT\r\n", await client.ReadHeadAsync(), StringComparison.Ordinal);
+        rig.Time.SetUtcNow(new DateTimeOffset(2000, 1, 1, 0, 1, 3, TimeSpan.Zero));
+        var again = rig.Connect();
+        await again.GetAsync();
+        Assert.Contains("\r\nDate: Sat, 01 Jan 2000 00:01:03 GMT\r\n", await again.ReadHeadAsync(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Both_connections_are_used_again()
     {
