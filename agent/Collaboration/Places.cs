@@ -89,7 +89,8 @@ internal sealed class Places(
         }
 
         preparation.Prepare(routed, assertUser: false);
-        var connection = new UpstreamConnection(channel, toAgent: true);
+        var connection = new UpstreamConnection(channel);
+        connection.Answer.IsFromAgent = true;
         var source = body();
         var failure = await connection.SendAsync(exchange, source);
         if (failure == CallFailure.None)

@@ -44,19 +44,15 @@ public sealed class UpstreamConnection : IAsyncDisposable
     private bool _discarding;
     private volatile bool _sent;
 
-    /// <summary>Takes over <paramref name="channel"/>.</summary>
-    /// <param name="channel">The connection or stream.</param>
-    /// <param name="toAgent">Whether another site's agent is at its other end.</param>
-    internal UpstreamConnection(Channel channel, bool toAgent = false)
+    internal UpstreamConnection(Channel channel)
     {
-        Answer = new ResponseHead { IsFromAgent = toAgent };
         _channel = channel;
         _input = new InputWatch(channel.Input);
         _body = new HttpBody(_input);
     }
 
     /// <summary>The head of the answer.</summary>
-    public ResponseHead Answer { get; }
+    public ResponseHead Answer { get; } = new();
 
     /// <summary>The answer's body.</summary>
     public BodySource AnswerBody => _body;

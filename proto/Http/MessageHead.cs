@@ -44,8 +44,11 @@ public abstract class MessageHead
     private FieldLine[] _fields = [];
     private ulong _present;
 
-    /// <summary>Whether another site's agent sends it, which adds fields to what its client or service may send.</summary>
-    public bool IsFromAgent { get; init; }
+    /// <summary>
+    /// Whether another site's agent sends it, which adds fields to what its client or service may send; set before parsing,
+    /// and kept.
+    /// </summary>
+    public bool IsFromAgent { get; set; }
 
     /// <summary>Most bytes that the head may have.</summary>
     public int SizeMax => IsFromAgent ? Bounds.HeadSizeMax + Bounds.HeadAddedSizeMax : Bounds.HeadSizeMax;
