@@ -170,13 +170,19 @@ internal sealed class Failures(string site)
     {
         CallFailure.None or CallFailure.ClientGone => null,
         _ when connection.Error is LinkException link => NotForwarded(service, link),
-        CallFailure.BodyRefused => Begun("bad-request", "The request's body is not acceptable HTTP", 400, bodyRefusal.Describe(), Stage.Parse),
+        CallFailure.BodyRefused => BodyRefused(bodyRefusal),
         CallFailure.AnswerLate => Begun(
             "answer-late", "The service did not answer in time", 504, $"{service} did not answer within {Bounds.AnswerTimeMaxMs / 1000} s", Stage.Respond),
         CallFailure.AnswerInvalid => Begun(
             "answer-invalid", "The service's answer is not acceptable HTTP", 502, $"{service}: {connection.Detail}", Stage.Respond),
         _ => Begun("answer-lost", "The service's answer was lost", 502, $"{service}: {connection.Detail}", Stage.Respond),
     };
+
+    private Problem BodyRefused(HttpRefusal refusal)
+    {
+        var begun = Begun("bad-request", "The request's body is not acceptable HTTP", refusal.Status(), refusal.Describe(), Stage.Parse);
+        return begun with { Members = [("refusal", refusal.ToString())] };
+    }
 
     private Problem Begun(string kind, string title, int status, string detail, Stage stage) => new()
     {

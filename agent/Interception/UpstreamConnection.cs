@@ -42,6 +42,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
     private HeadParser _parser;
     private bool _answerBegun;
     private bool _discarding;
+    private bool _offeredUpgradeWithBody;
     private volatile bool _sent;
 
     internal UpstreamConnection(Channel channel)
@@ -70,7 +71,11 @@ public sealed class UpstreamConnection : IAsyncDisposable
     public Exception? Error { get; private set; }
 
     /// <summary>Whether another exchange may follow on this connection.</summary>
-    internal bool IsReusable => Answer.KeepAlive && _body.IsComplete && _sent;
+    /// <remarks>
+    /// Not after an upgrade with a body that was not taken up: services are known that look for no body in such a request
+    /// and would take it for the next one.
+    /// </remarks>
+    internal bool IsReusable => Answer.KeepAlive && _body.IsComplete && _sent && !_offeredUpgradeWithBody;
 
     internal long IdleSinceMs { get; set; }
 
@@ -109,6 +114,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
         _answerBegun = false;
         _discarding = false;
         _sent = false;
+        _offeredUpgradeWithBody = exchange.Request.IsUpgrade && body.Framing != BodyFraming.None;
         Answer.RequestMethod = exchange.Request.Method;
         HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits, DefaultHost);
         return SendCoreAsync(exchange, body);
