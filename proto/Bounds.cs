@@ -318,6 +318,30 @@ public static class Bounds
     /// <summary>Bytes of one entry of a group's log, or of one piece of a snapshot; a record's payload must hold it with its framing.</summary>
     public const int GroupEntrySizeMax = 352 * 1024;
 
+    /// <summary>Largest message between the hosts of two sites, before it is cut into frames: one largest entry and its framing.</summary>
+    public const int GroupMessageSizeMax = GroupEntrySizeMax + 4 * 1024;
+
+    /// <summary>Bytes of entries sent in one append, unless a single entry is larger.</summary>
+    public const int GroupAppendSizeMax = 256 * 1024;
+
+    /// <summary>Bytes held of one site's messages whose fragments have not all arrived.</summary>
+    public const int GroupPartialSizeMax = 4 * GroupMessageSizeMax;
+
+    /// <summary>Most questions of one site that are being answered at once; further ones are dropped, as lost ones are.</summary>
+    public const int GroupQuestionsMax = 4096;
+
+    /// <summary>Most entries that are proposed at one site to one group and not applied yet; further ones are refused as busy.</summary>
+    public const int GroupProposalsMax = 4096;
+
+    /// <summary>Bytes of a group's newest entries kept in memory, so that they need not be read again; more only while they are not durable.</summary>
+    public const int GroupRecentSizeMax = 256 * 1024;
+
+    /// <summary>Bytes of the newest entries of all groups of a site kept in memory; more only while they are not durable.</summary>
+    public const long GroupRecentTotalMax = 8L * 1024 * 1024;
+
+    /// <summary>Most groups that a site is a member of.</summary>
+    public const int GroupCountMax = 65_536;
+
     // ---- the replicant table and contents (store/) -----------------------------------------------------------------
 
     /// <summary>Bytes of a key of the replicant table.</summary>

@@ -1,0 +1,205 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Raft.Founding;
+using Cheops.Raft.Log;
+using Cheops.Raft.Protocol;
+
+namespace Cheops.Raft;
+
+public sealed partial class GroupHost
+{
+    // Records that this site has accepted, of groups that are not open yet.
+    private readonly ConcurrentDictionary<GroupId, FoundingRecord> _accepted = new();
+
+    // Held while a group's founding changes, so that what is accepted is what is recorded.
+    private readonly SemaphoreSlim _foundingGate = new(1, 1);
+
+    /// <inheritdoc/>
+    public async ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default)
+    {
+        var founding = Check(sites, witness);
+        if (_groups.TryGetValue(founding.Id, out var known)) return known;
+        var own = await BeginAsync(founding, cancellation);
+        if (own.IsOpen && founding.Voters.Length == 1) return _groups[founding.Id];
+
+        var others = own.Founding.Sites.Where(s => !IsHere(s)).ToArray();
+        var accepted = await Task.WhenAll(others.Select(s => TellFoundingAsync(s, founding.Id, cancellation)));
+        var group = _groups.GetValueOrDefault(founding.Id);
+        // Two sites must both be there; of more, a majority.
+        var enough = others.Length == 1 ? 1 : (others.Length + 1) / 2;
+        if (group is null || accepted.Count(a => a is null) < enough)
+        {
+            throw new GroupException(
+                GroupError.NotFounded, $"the group of {string.Join(", ", sites)} is not founded: {string.Join("; ", accepted.Where(a => a is not null))}");
+        }
+
+        if (group.Founding.Witness is { } chosen && !IsHere(chosen)) _ = TellFoundingAsync(chosen, founding.Id, _site.Closing);
+        return group;
+    }
+
+    private GroupFounding Check(ImmutableArray<string> sites, string? witness)
+    {
+        if (sites.Length is 0 or > Bounds.GroupSitesMax || !sites.Contains(_site.Name))
+            throw new GroupException(GroupError.NotMember, $"{_site.Name} is none of {string.Join(", ", sites)}");
+        if (witness is not null && (sites.Length != 2 || sites.Contains(witness)))
+            throw new GroupException(GroupError.NotFounded, "a witness is for two sites, and none of them");
+        for (var i = 1; i < sites.Length; i++)
+        {
+            if (string.CompareOrdinal(sites[i - 1], sites[i]) >= 0) throw new GroupException(GroupError.NotFounded, "the sites are not in order");
+        }
+
+        return new GroupFounding { Sites = sites, Witness = witness };
+    }
+
+    // This site accepts a record of its own, unless it has accepted one before.
+    private async ValueTask<FoundingRecord> BeginAsync(GroupFounding founding, CancellationToken cancellation)
+    {
+        await _foundingGate.WaitAsync(cancellation);
+        try
+        {
+            if (_accepted.TryGetValue(founding.Id, out var accepted)) return accepted;
+            if (_groups.TryGetValue(founding.Id, out var group)) return group.Record;
+            var members = founding.Voters.Select(v => new RosterEntry(v, KnownIncarnation(v))).ToArray();
+            if (members.FirstOrDefault(m => m.Incarnation.IsUnknown) is { Site: { } stranger })
+            {
+                throw new GroupException(
+                    GroupError.NotFounded, $"the group of {string.Join(", ", founding.Voters)} is not founded: {stranger} was never met");
+            }
+
+            var record = FoundingRules.Begin(members, founding.Witness is not null, _site.Name);
+            await AcceptAsync(record);
+            return record;
+        }
+        finally
+        {
+            _foundingGate.Release();
+        }
+    }
+
+    // What a member answers; null when it has accepted what this site has, else why not.
+    private async Task<string?> TellFoundingAsync(string site, GroupId id, CancellationToken cancellation)
+    {
+        if (Own(id) is not { } record) return "nothing to tell";
+        if (!_site.Post.IsUp(site)) return $"{site} is not reached";
+        try
+        {
+            var question = new GroupFrame { Kind = GroupFrameKind.Found, Group = id, Generation = (uint)record.Generation };
+            var answer = await _site.Post.AskAsync(site, question, record.ToBytes(), _site.Options.ElectionTimeMin * 2, cancellation);
+            if (answer.Frame.Kind == GroupFrameKind.Refused) return $"{site} refuses ({(GroupRefusal)answer.Frame.A})";
+            if (FoundingRecord.Read(answer.Body.Span) is not { } answered || answered.Founding.Id != id) return $"{site} answers with no record";
+            return await TakeAnswerAsync(answered, cancellation) ? null : $"{site} has accepted another record";
+        }
+        catch (Exception e) when (e is TimeoutException or IOException)
+        {
+            return $"{site}: {e.Message}";
+        }
+    }
+
+    private async ValueTask<bool> TakeAnswerAsync(FoundingRecord answered, CancellationToken cancellation)
+    {
+        await _foundingGate.WaitAsync(cancellation);
+        try
+        {
+            var own = Own(answered.Founding.Id)!;
+            if (FoundingRules.Take(own, answered, _site.Name, KnownIncarnation) == FoundingStep.Accept)
+            {
+                // The other's record wins, and it has accepted it: with this acceptance there are both.
+                await AcceptAsync(answered with { IsOpen = true });
+                return true;
+            }
+
+            if (FoundingRules.Opens(own, answered)) await AcceptAsync(own with { IsOpen = true });
+            return Own(answered.Founding.Id)!.IsOpen;
+        }
+        finally
+        {
+            _foundingGate.Release();
+        }
+    }
+
+    private async ValueTask AnswerFoundAsync(string from, GroupMessage question)
+    {
+        if (FoundingRecord.Read(question.Body.Span) is not { } sent || sent.IncarnationOf(from) is not { } belongs)
+        {
+            await RefuseAsync(from, question.Frame, GroupRefusal.NotMember);
+            return;
+        }
+
+        if (belongs != question.Frame.Incarnation || !await TryTakeAsync(sent, IsSite(sent, from)))
+        {
+            await RefuseAsync(from, question.Frame, GroupRefusal.Incarnation);
+            return;
+        }
+
+        var own = Own(sent.Founding.Id)!;
+        var answer = new GroupFrame { Kind = GroupFrameKind.Reply, Group = sent.Founding.Id, Generation = (uint)own.Generation };
+        await _site.Post.AnswerAsync(from, question.Frame, answer, own.ToBytes());
+    }
+
+    private async ValueTask<bool> TryTakeAsync(FoundingRecord sent, bool isFromSite)
+    {
+        await _foundingGate.WaitAsync();
+        try
+        {
+            var own = Own(sent.Founding.Id);
+            switch (FoundingRules.Take(own, sent, _site.Name, KnownIncarnation))
+            {
+                case FoundingStep.Accept:
+                    // A witness waits until the sites agree; a site that accepts the other's record completes it.
+                    await AcceptAsync(sent with { IsOpen = sent.IsOpen || (isFromSite && IsSite(sent, _site.Name)) });
+                    return true;
+                case FoundingStep.Keep:
+                    if (isFromSite && FoundingRules.Opens(own!, sent)) await AcceptAsync(own! with { IsOpen = true });
+                    return true;
+                default:
+                    return false;
+            }
+        }
+        finally
+        {
+            _foundingGate.Release();
+        }
+    }
+
+    // Durable before anything is done with it.
+    private async ValueTask AcceptAsync(FoundingRecord record)
+    {
+        var founding = record.Founding;
+        var id = founding.Id;
+        if (_groups.Count + _accepted.Count >= Bounds.GroupCountMax)
+            throw new GroupException(GroupError.Busy, $"{_site.Name} is a member of {Bounds.GroupCountMax} groups already");
+        var recovered = new RecoveredGroup { Founding = record, OldestPosition = _site.Log.Tail };
+        _site.Retention.Keep(id, recovered.OldestPosition);
+        await new GroupLog(id, _site.Log, recovered, _site.Budget, 0).RecordFoundingAsync(record);
+        if (!record.IsOpen)
+        {
+            _accepted[id] = record;
+            return;
+        }
+
+        var group = new ReplicaGroup(_site, record, recovered, _machines(founding));
+        Add(group);
+        _accepted.TryRemove(id, out _);
+        group.Replay();
+    }
+
+    private FoundingRecord? Own(GroupId id) =>
+        _groups.TryGetValue(id, out var group) ? group.Record : _accepted.GetValueOrDefault(id);
+
+    private Incarnation KnownIncarnation(string site) =>
+        IsHere(site) ? _site.Post.Incarnation : Incarnation.Of(_site.Transport.Peer(site)?.Incarnation ?? "");
+
+    private bool IsHere(string site) => string.Equals(site, _site.Name, StringComparison.Ordinal);
+
+    private static bool IsSite(FoundingRecord record, string site) => record.Founding.Sites.Contains(site);
+
+    private void OnStrangerMet(ReplicaGroup group, string site)
+    {
+        if (group.Record.IncarnationOf(site) == KnownIncarnation(site)) _ = TellFoundingAsync(site, group.Id, _site.Closing);
+    }
+
+    /// <inheritdoc/>
+    public ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default) => throw new NotSupportedException();
+}

@@ -1,0 +1,71 @@
+using Cheops.Raft.Consensus;
+using Cheops.Raft.Protocol;
+
+namespace Cheops.Raft;
+
+internal sealed partial class ReplicaGroup : IMemberContext
+{
+    TimeSpan IMemberContext.VoteTimeout => TimeSpan.FromMilliseconds(ElectionTime.LowerValue / 2);
+
+    TimeSpan IMemberContext.AppendTimeout => TimeSpan.FromMilliseconds(ElectionTime.LowerValue);
+
+    TimeSpan IMemberContext.RestoreTimeout => _site.Options.RestoreTimeMax;
+
+    bool IMemberContext.IsLeader(string site) => string.Equals(Volatile.Read(ref _node)?.Leader?.Site, site, StringComparison.Ordinal);
+
+    bool IMemberContext.IsReachable(string site) => IsReachable(site);
+
+    /// <inheritdoc/>
+    public async Task<GroupFrame> AskAsync(
+        string site, GroupFrame question, ReadOnlyMemory<byte> body, TimeSpan timeout, CancellationToken token)
+    {
+        if (!IsReachable(site)) throw new IOException($"{site} is not reached");
+        var answer = await AskAnyAsync(site, question, body, timeout, token);
+        if (answer.Frame.Kind == GroupFrameKind.Refused) throw new IOException($"{site} refuses: {(GroupRefusal)answer.Frame.A}");
+        return answer.Frame;
+    }
+
+    private async Task<GroupMessage> AskAnyAsync(
+        string site, GroupFrame question, ReadOnlyMemory<byte> body, TimeSpan timeout, CancellationToken token)
+    {
+        var frame = question with { Group = Id, Generation = (uint)Record.Generation };
+        var answer = await _site.Post.AskAsync(site, frame, body, timeout, token);
+        if (Record.IncarnationOf(site) != answer.Frame.Incarnation)
+        {
+            StrangerMet?.Invoke(this, site);
+            throw new IOException($"{site} has lost the data that belong to group {Id}");
+        }
+
+        if (answer.Refuses(GroupRefusal.UnknownGroup)) StrangerMet?.Invoke(this, site);
+        return answer;
+    }
+
+    /// <summary>Told of a member that does not know the group, or not as the one that belongs to it.</summary>
+    public Action<ReplicaGroup, string>? StrangerMet { get; set; }
+
+    private bool IsReachable(string site) => _site.Post.IsUp(site);
+
+    // Followers need not wait for the next entries or heartbeat to learn that these are committed.
+    private void TellCommitted(long index)
+    {
+        if (Volatile.Read(ref _node) is not { IsLeader: true } || index < _log.LastIndex) return;
+        if (_log.TermOf(index) is not { } term) return;
+        var notice = new GroupFrame { Kind = GroupFrameKind.Committed, Group = Id, Generation = (uint)Record.Generation, A = index, B = term };
+        foreach (var voter in Founding.Voters)
+        {
+            if (!IsHere(voter) && IsReachable(voter)) _ = TellAsync(voter, notice);
+        }
+    }
+
+    private async Task TellAsync(string site, GroupFrame notice)
+    {
+        try
+        {
+            await _site.Post.SendAsync(site, notice, default, _site.Options.ElectionTimeMin);
+        }
+        catch (IOException)
+        {
+            // The next heartbeat tells it too.
+        }
+    }
+}

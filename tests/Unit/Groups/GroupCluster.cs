@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using System.Text;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+
+namespace Cheops.Tests.Unit.Groups;
+
+/// <summary>Sites with hosts of groups, for a contract suite: what the suite does to them and sees of them.</summary>
+public abstract class GroupCluster : IAsyncDisposable
+{
+    /// <summary>The host at a site that is up.</summary>
+    public abstract IGroupHost Host(string site);
+
+    /// <summary>The machine of a group at a site.</summary>
+    public abstract ListMachine Machine(string site, GroupId group);
+
+    /// <summary>Starts a site, also one that crashed.</summary>
+    public abstract Task StartAsync(string site);
+
+    /// <summary>The power of a site goes: what is not durable is lost.</summary>
+    public abstract Task CrashAsync(string site);
+
+    /// <summary>Cuts a site off from all others, or mends its links.</summary>
+    public abstract void CutOff(string site, bool isCut);
+
+    /// <summary>Lets simulated time pass, where it is simulated.</summary>
+    public abstract Task PassAsync();
+
+    public abstract ValueTask DisposeAsync();
+
+    public async Task<IReplicaGroup> FoundAsync(params string[] sites)
+    {
+        foreach (var site in sites) await StartAsync(site);
+        return await RunAsync(Host(sites[0]).FoundAsync([.. sites], null).AsTask());
+    }
+
+    /// <summary>The group at another site, once it is known there.</summary>
+    public async Task<IReplicaGroup> FindAsync(string site, GroupId group)
+    {
+        IReplicaGroup? found = null;
+        await UntilAsync(() => (found = Host(site).Find(group)) is not null, $"group {group} is known at {site}");
+        return found!;
+    }
+
+    public Task<long> ProposeAsync(IReplicaGroup group, string entry) => RunAsync(group.ProposeAsync(Encoding.ASCII.GetBytes(entry)).AsTask());
+
+    /// <summary>Proposes until it is told that the entry is committed, as a client does whose entries carry an id.</summary>
+    public async Task<long> InsistAsync(Func<IReplicaGroup> group, string entry)
+    {
+        for (var waited = Stopwatch.StartNew(); ;)
+        {
+            try
+            {
+                return await ProposeAsync(group(), entry);
+            }
+            catch (GroupException) when (waited.Elapsed < TimeSpan.FromSeconds(60))
+            {
+                await PassAsync();
+            }
+        }
+    }
+
+    /// <summary>Waits for a task while time passes.</summary>
+    public async Task<T> RunAsync<T>(Task<T> task)
+    {
+        while (!task.IsCompleted) await PassAsync();
+        return await task;
+    }
+
+    public async Task RunAsync(Task task)
+    {
+        while (!task.IsCompleted) await PassAsync();
+        await task;
+    }
+
+    /// <summary>Waits for a condition while time passes.</summary>
+    public async Task UntilAsync(Func<bool> condition, string what)
+    {
+        for (var waited = Stopwatch.StartNew(); !condition(); await PassAsync())
+        {
+            if (waited.Elapsed > TimeSpan.FromSeconds(60)) Assert.Fail($"in vain: {what}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+using System.Text;
+using Cheops.Proto;
+using Cheops.Raft;
+
+namespace Cheops.Tests.Unit.Groups;
+
+/// <summary>What every host of groups promises.</summary>
+public abstract class GroupContract : IAsyncLifetime
+{
+    protected GroupCluster Cluster { get; private set; } = null!;
+
+    protected abstract GroupCluster Make();
+
+    public Task InitializeAsync()
+    {
+        Cluster = Make();
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync() => await Cluster.DisposeAsync();
+
+    [Fact]
+    public async Task A_site_alone_is_a_group()
+    {
+        var group = await Cluster.FoundAsync("A");
+        var first = await Cluster.ProposeAsync(group, "one");
+        var second = await Cluster.ProposeAsync(group, "two");
+        Assert.True(second > first);
+        Assert.Equal(["one", "two"], Cluster.Machine("A", group.Founding.Id).Entries);
+        Assert.Equal("two", Encoding.ASCII.GetString((await group.ReadAsync(second)).Span));
+    }
+
+    [Fact]
+    public async Task What_any_site_proposes_every_site_applies_in_one_order()
+    {
+        var founded = await Cluster.FoundAsync("A", "B", "C");
+        var id = founded.Founding.Id;
+        foreach (var site in new[] { "A", "B", "C", "B", "A" })
+        {
+            var group = await Cluster.FindAsync(site, id);
+            await Cluster.ProposeAsync(group, $"from {site}");
+            // It completes when it is applied here.
+            Assert.Equal($"from {site}", Cluster.Machine(site, id).Entries[^1]);
+        }
+
+        await AssertAlikeAsync(founded, 5, "A", "B", "C");
+    }
+
+    [Fact]
+    public async Task Proposals_made_at_once_are_each_applied_once()
+    {
+        var founded = await Cluster.FoundAsync("A", "B", "C");
+        var id = founded.Founding.Id;
+        var groups = new[] { founded, await Cluster.FindAsync("B", id), await Cluster.FindAsync("C", id) };
+        var indices = await Cluster.RunAsync(Task.WhenAll(
+            Enumerable.Range(0, 90).Select(i => groups[i % 3].ProposeAsync(Encoding.ASCII.GetBytes($"e{i}")).AsTask())));
+        Assert.Equal(90, indices.Distinct().Count());
+        await AssertAlikeAsync(founded, 90, "A", "B", "C");
+        var applied = Cluster.Machine("A", id).Applied.ToDictionary(a => a.Index, a => a.Entry);
+        for (var i = 0; i < 90; i++) Assert.Equal($"e{i}", applied[indices[i]]);
+    }
+
+    [Fact]
+    public async Task Sites_that_found_a_set_at_once_are_one_group()
+    {
+        foreach (var site in new[] { "A", "B", "C" }) await Cluster.StartAsync(site);
+        var groups = await Cluster.RunAsync(Task.WhenAll(
+            new[] { "A", "B", "C" }.Select(s => Cluster.Host(s).FoundAsync(["A", "B", "C"], null).AsTask())));
+        await Cluster.RunAsync(Task.WhenAll(groups.Select((g, i) => g.ProposeAsync(Encoding.ASCII.GetBytes($"e{i}")).AsTask())));
+        await AssertAlikeAsync(groups[0], 3, "A", "B", "C");
+    }
+
+    [Fact]
+    public async Task Of_two_witnesses_the_first_sites_is_taken()
+    {
+        foreach (var site in new[] { "A", "B", "W", "X" }) await Cluster.StartAsync(site);
+        var groups = await Cluster.RunAsync(Task.WhenAll(
+            Cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask(), Cluster.Host("B").FoundAsync(["A", "B"], "X").AsTask()));
+        Assert.Equal(groups[0].Founding.Witness, groups[1].Founding.Witness);
+        await Cluster.ProposeAsync(groups[0], "one");
+        await Cluster.ProposeAsync(groups[1], "two");
+        await AssertAlikeAsync(groups[0], 2, "A", "B");
+    }
+
+    [Fact]
+    public async Task With_a_witness_one_site_goes_on_alone_and_the_other_catches_up()
+    {
+        foreach (var site in new[] { "A", "B", "W" }) await Cluster.StartAsync(site);
+        var group = await Cluster.RunAsync(Cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask());
+        await Cluster.ProposeAsync(group, "both");
+        await AssertAlikeAsync(group, 1, "A", "B");
+        Cluster.CutOff("B", true);
+        await Cluster.InsistAsync(() => group, "alone");
+        Cluster.CutOff("B", false);
+        await Cluster.UntilAsync(() => Cluster.Machine("B", group.Founding.Id).Entries.Contains("alone"), "B catches up");
+        await AssertAlikeAsync(group, Cluster.Machine("A", group.Founding.Id).Entries.Count, "A", "B");
+    }
+
+    [Fact]
+    public async Task A_site_cut_off_commits_nothing_and_says_so()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        await Cluster.ProposeAsync(group, "before");
+        Cluster.CutOff("A", true);
+        var e = await Assert.ThrowsAsync<GroupException>(() => Cluster.ProposeAsync(group, "meanwhile"));
+        Assert.True(e.Error is GroupError.NoMajority or GroupError.Unknown, e.ToString());
+        Assert.Equal(["before"], Cluster.Machine("A", group.Founding.Id).Entries);
+        Assert.NotEqual("", group.Status.Problem);
+        Cluster.CutOff("A", false);
+        await Cluster.InsistAsync(() => group, "after");
+        await AssertAlikeAsync(group, Cluster.Machine("A", group.Founding.Id).Entries.Count, "A", "B", "C");
+    }
+
+    [Fact]
+    public async Task A_crash_of_all_loses_nothing_that_was_acknowledged()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        for (var i = 0; i < 20; i++) await Cluster.ProposeAsync(group, $"e{i}");
+        foreach (var site in new[] { "A", "B", "C" }) await Cluster.CrashAsync(site);
+        foreach (var site in new[] { "A", "B", "C" }) await Cluster.StartAsync(site);
+        await Cluster.InsistAsync(() => Cluster.Host("B").Find(id)!, "again");
+        await AssertAlikeAsync(group, 21, "A", "B", "C");
+        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"e{i}").Append("again"), Cluster.Machine("B", id).Entries);
+        foreach (var site in new[] { "A", "B", "C" }) Assert.Equal(1, Cluster.Machine(site, id).Replayed);
+    }
+
+    [Fact]
+    public async Task A_leader_that_crashes_is_replaced()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await Cluster.RunAsync(group.LeadAsync("A").AsTask());
+        for (var i = 0; i < 5; i++) await Cluster.ProposeAsync(group, $"e{i}");
+        await Cluster.CrashAsync("A");
+        await Cluster.InsistAsync(() => Cluster.Host("B").Find(id)!, "without A");
+        Assert.NotEqual("A", Cluster.Host("B").Find(id)!.Status.Leader);
+        await Cluster.StartAsync("A");
+        await Cluster.UntilAsync(() => Cluster.Machine("A", id).Entries.Contains("without A"), "A catches up");
+        await AssertAlikeAsync(Cluster.Host("B").Find(id)!, 6, "A", "B", "C");
+    }
+
+    [Fact]
+    public async Task Leadership_moves_to_where_it_is_asked_to_be()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        foreach (var site in new[] { "C", "B", "A", "B" })
+        {
+            await Cluster.RunAsync(group.LeadAsync(site).AsTask());
+            var there = await Cluster.FindAsync(site, id);
+            await Cluster.ProposeAsync(there, $"led by {site}");
+            Assert.Equal(site, there.Status.Leader);
+        }
+
+        await AssertAlikeAsync(group, 4, "A", "B", "C");
+        var e = await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(group.LeadAsync("Z").AsTask()));
+        Assert.Equal(GroupError.NotMember, e.Error);
+    }
+
+    [Fact]
+    public async Task A_barrier_passes_when_all_that_was_committed_is_applied_here()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        var there = await Cluster.FindAsync("C", id);
+        for (var i = 1; i <= 10; i++)
+        {
+            await Cluster.ProposeAsync(group, $"e{i}");
+            await Cluster.RunAsync(there.BarrierAsync().AsTask());
+            Assert.Equal(i, Cluster.Machine("C", id).Entries.Count);
+        }
+    }
+
+    [Fact]
+    public async Task An_entry_that_is_too_large_is_refused_and_the_largest_is_not()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        var e = await Assert.ThrowsAsync<GroupException>(() => Cluster.ProposeAsync(group, new string('x', Bounds.GroupEntrySizeMax + 1)));
+        Assert.Equal(GroupError.TooLarge, e.Error);
+        Assert.True(e.SurelyNotCommitted);
+        var there = await Cluster.FindAsync("B", group.Founding.Id);
+        await Cluster.ProposeAsync(group, new string('x', Bounds.GroupEntrySizeMax));
+        await Cluster.ProposeAsync(there, new string('y', Bounds.GroupEntrySizeMax));
+        await AssertAlikeAsync(group, 2, "A", "B", "C");
+    }
+
+    [Fact]
+    public async Task Founding_is_refused_where_it_makes_no_sense()
+    {
+        await Cluster.StartAsync("A");
+        var host = Cluster.Host("A");
+        foreach (var (sites, witness) in new (string[], string?)[] { (["B", "C"], null), (["B", "A"], null), (["A"], "W"), ([], null) })
+        {
+            var e = await Assert.ThrowsAsync<GroupException>(async () => await host.FoundAsync([.. sites], witness));
+            Assert.True(e.Error is GroupError.NotMember or GroupError.NotFounded);
+        }
+
+        var away = await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(host.FoundAsync(["A", "B"], null).AsTask()));
+        Assert.Equal(GroupError.NotFounded, away.Error);
+    }
+
+    /// <summary>All sites have applied the same number of entries, and the same ones at the same indices.</summary>
+    protected async Task AssertAlikeAsync(IReplicaGroup group, int count, params string[] sites)
+    {
+        var id = group.Founding.Id;
+        await Cluster.UntilAsync(
+            () => sites.All(s => Cluster.Host(s).Find(id) is not null && Cluster.Machine(s, id).Applied.Count >= count),
+            $"{count} entries at {string.Join(", ", sites)}");
+        var first = Cluster.Machine(sites[0], id).Applied;
+        Assert.Equal(count, first.Count);
+        foreach (var site in sites) Assert.Equal(first, Cluster.Machine(site, id).Applied);
+    }
+}
