@@ -355,6 +355,21 @@ public static class Bounds
 
     // ---- translation of ids (agent/Translation) ----------------------------------------------------------------------
 
+    /// <summary>Longest name, string or number of a JSON text that is looked at; longer ones pass as they are.</summary>
+    public const int JsonTokenSizeMax = 8 * 1024;
+
+    /// <summary>Deepest nesting of a JSON text that is read; what is deeper passes as it is.</summary>
+    public const int JsonDepthMax = 1024;
+
+    /// <summary>Segments of a path, from its start, in which ids are translated.</summary>
+    public const int TranslatedSegmentsMax = 64;
+
+    /// <summary>White space before a member that may be removed, kept as it is; more of it in one place is dropped.</summary>
+    public const int JsonSpaceKeptMax = 1024;
+
+    /// <summary>Bytes from the start of a Kubernetes protobuf body in which the object's name is looked for.</summary>
+    public const int ProtobufPrefixSizeMax = 64 * 1024;
+
     // ---- replication (agent/Replication) -------------------------------------------------------------------------------
 
     /// <summary>Sites of one group, its witness among them.</summary>

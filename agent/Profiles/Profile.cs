@@ -34,6 +34,9 @@ public sealed record ServiceProfile
 
     /// <summary>Finds the resource that a path names.</summary>
     public PathMatcher Paths { get; init; } = PathMatcher.Empty;
+
+    /// <summary>The same under the name that a service really has: what is known of every other service is called <c>*</c>.</summary>
+    public ServiceProfile Named(string name) => name == Name ? this : this with { Name = name };
 }
 
 /// <summary>What becomes of a sub-request whose workflow cannot be told.</summary>
