@@ -353,6 +353,15 @@ public static class Bounds
     /// <summary>Bytes of the mark of a checkpoint.</summary>
     public const int TableMarkSizeMax = 1024 * 1024;
 
+    /// <summary>Size of a page of the table's log, as a power of two (512 KiB). A record never spans two pages.</summary>
+    public const int TablePageSizeBits = 19;
+
+    /// <summary>Memory that holds the newest pages of the table's log, as a power of two (4 MiB).</summary>
+    public const int TableMemorySizeBits = 22;
+
+    /// <summary>Size of one file of the table's log, as a power of two (4 MiB): what is no longer needed is given back in such pieces.</summary>
+    public const int TableSegmentSizeBits = 22;
+
     // ---- translation of ids (agent/Translation) ----------------------------------------------------------------------
 
     /// <summary>Longest name, string or number of a JSON text that is looked at; longer ones pass as they are.</summary>

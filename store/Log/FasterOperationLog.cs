@@ -81,7 +81,17 @@ public sealed class FasterOperationLog : IOperationLog
     public static FasterOperationLog Open(string directory, LogRecordVisitor? visit = null, OperationLogOptions? options = null)
     {
         options ??= new OperationLogOptions();
-        return Open(new DiskSegmentFiles(directory, options.SegmentSize), visit, options);
+        ISegmentFiles files;
+        try
+        {
+            files = new DiskSegmentFiles(directory, options.SegmentSize);
+        }
+        catch (SegmentsInUseException e)
+        {
+            throw new OperationLogException(OperationLogError.InUse, e.Message, e);
+        }
+
+        return Open(files, visit, options);
     }
 
     /// <inheritdoc/>

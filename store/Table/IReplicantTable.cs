@@ -33,13 +33,13 @@ public interface IReplicantTable : IAsyncDisposable
     bool MayHold(ReadOnlySpan<byte> key);
 
     /// <summary>Reads a value; false when the key is not there.</summary>
-    /// <param name="key">At most <see cref="Proto.Bounds.TableKeySizeMax"/> bytes.</param>
+    /// <param name="key">1 to <see cref="Proto.Bounds.TableKeySizeMax"/> bytes.</param>
     /// <param name="value">Where the value is appended.</param>
-    /// <exception cref="TableException">The disk failed, or what is on it has changed.</exception>
+    /// <exception cref="TableException">The disk failed, or what is on it has changed: the next start then begins with an empty table.</exception>
     bool TryGet(ReadOnlySpan<byte> key, IBufferWriter<byte> value);
 
     /// <summary>Writes a value, in place of one that is there.</summary>
-    /// <param name="key">At most <see cref="Proto.Bounds.TableKeySizeMax"/> bytes.</param>
+    /// <param name="key">1 to <see cref="Proto.Bounds.TableKeySizeMax"/> bytes.</param>
     /// <param name="value">At most <see cref="Proto.Bounds.TableValueSizeMax"/> bytes.</param>
     /// <exception cref="TableException">The disk is full or failed; nothing was written.</exception>
     void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value);
@@ -50,17 +50,20 @@ public interface IReplicantTable : IAsyncDisposable
 
     /// <summary>
     /// Visits each key that is there once, in no particular order, until the visitor says false. What is written meanwhile
-    /// may be seen or not. May take long: it reads all of the table.
+    /// may be seen or not; a checkpoint waits until the visit is over. May take long: it reads all of the table.
     /// </summary>
     /// <param name="prefix">Only keys that begin with it; empty for all.</param>
     /// <param name="visitor">Sees key and value, valid during the call only.</param>
-    /// <exception cref="TableException">The disk failed.</exception>
+    /// <exception cref="TableException">The disk failed, or what is on it has changed.</exception>
     void Visit(ReadOnlySpan<byte> prefix, TableVisitor visitor);
 
-    /// <summary>Makes all that was written before the call durable, with a mark; after a crash the table is as of a checkpoint or newer.</summary>
+    /// <summary>
+    /// Makes all that was written before the call durable, with a mark; after a crash the table is as of a checkpoint or
+    /// newer. Gives disk back that what was overwritten and removed took.
+    /// </summary>
     /// <param name="mark">What the next start finds as <see cref="Mark"/>; at most <see cref="Proto.Bounds.TableMarkSizeMax"/> bytes.</param>
-    /// <param name="cancellation">Ends the waiting.</param>
-    /// <exception cref="TableException">The disk is full or failed; the checkpoint before this one still stands.</exception>
+    /// <param name="cancellation">Ends the waiting; what was begun goes on.</param>
+    /// <exception cref="TableException">The disk failed; the checkpoint before this one still stands.</exception>
     ValueTask CheckpointAsync(ReadOnlyMemory<byte> mark, CancellationToken cancellation = default);
 }
 

@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Cheops.Store.Log.Segments;
 
 /// <summary>
-/// Segments as files <c>log.N</c> of one directory, and the slots in a file <c>log.commits</c>, which is held locked while
-/// the log is open.
+/// Segments as files <c>NAME.N</c> of one directory, and the slots in a file <c>NAME.commits</c>, which is held locked while
+/// the files are open.
 /// </summary>
 public sealed class DiskSegmentFiles : ISegmentFiles
 {
@@ -14,21 +14,23 @@ public sealed class DiskSegmentFiles : ISegmentFiles
 
     private readonly Lock _gate = new();
     private readonly string _directory;
+    private readonly string _name;
     private readonly int _segmentSize;
     private readonly SafeFileHandle _slots;
     private readonly Dictionary<int, SafeFileHandle> _open = [];
     private readonly HashSet<int> _written = [];
 
-    /// <summary>Opens the files of a log, or begins new ones.</summary>
+    /// <summary>Opens the files, or begins new ones.</summary>
     /// <param name="directory">Where they are; created when missing.</param>
     /// <param name="segmentSize">Bytes of a segment.</param>
-    /// <exception cref="OperationLogException">Another process has the log open.</exception>
+    /// <param name="name">What their names begin with.</param>
+    /// <exception cref="SegmentsInUseException">Another process has them open.</exception>
     /// <exception cref="IOException">The directory cannot be used.</exception>
-    public DiskSegmentFiles(string directory, int segmentSize)
+    public DiskSegmentFiles(string directory, int segmentSize, string name = "log")
     {
         _directory = Directory.CreateDirectory(directory).FullName;
-        _segmentSize = segmentSize;
-        _slots = OpenSlots(Path.Combine(_directory, "log.commits"));
+        (_segmentSize, _name) = (segmentSize, name);
+        _slots = OpenSlots(Path.Combine(_directory, name + ".commits"));
     }
 
     private SafeFileHandle OpenSlots(string path)
@@ -41,8 +43,7 @@ public sealed class DiskSegmentFiles : ISegmentFiles
         }
         catch (IOException e) when (e is not DirectoryNotFoundException && File.Exists(path))
         {
-            throw new OperationLogException(
-                OperationLogError.InUse, $"{path} cannot be opened: is another agent running on this data directory? ({e.Message})", e);
+            throw new SegmentsInUseException($"{path} cannot be opened: is another agent running on this data directory? ({e.Message})", e);
         }
 
         try
@@ -68,9 +69,9 @@ public sealed class DiskSegmentFiles : ISegmentFiles
     public IReadOnlyList<int> List()
     {
         var numbers = new List<int>();
-        foreach (var path in Directory.EnumerateFiles(_directory, "log.*"))
+        foreach (var path in Directory.EnumerateFiles(_directory, _name + ".*"))
         {
-            var name = Path.GetFileName(path.AsSpan())["log.".Length..];
+            var name = Path.GetFileName(path.AsSpan())[(_name.Length + 1)..];
             if (int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var number)) numbers.Add(number);
         }
 
@@ -182,7 +183,7 @@ public sealed class DiskSegmentFiles : ISegmentFiles
         return _open[segment] = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
     }
 
-    private string PathOf(int segment) => Path.Combine(_directory, $"log.{segment.ToString(CultureInfo.InvariantCulture)}");
+    private string PathOf(int segment) => Path.Combine(_directory, $"{_name}.{segment.ToString(CultureInfo.InvariantCulture)}");
 
     /// <inheritdoc/>
     public void Dispose()

@@ -1,8 +1,8 @@
 namespace Cheops.Store.Log.Segments;
 
 /// <summary>
-/// The files under an operation log: numbered segments of one size, and two slots that tell by turns how far the log
-/// goes. All calls may block; errors of the system come out as <see cref="IOException"/>.
+/// The files under an operation log or a table: numbered segments of one size, and two slots that tell by turns how far
+/// it goes. All calls may block; errors of the system come out as <see cref="IOException"/>.
 /// </summary>
 public interface ISegmentFiles : IDisposable
 {
@@ -44,3 +44,8 @@ public interface ISegmentFiles : IDisposable
 /// <param name="detail">For a person.</param>
 /// <param name="cause">The system's error.</param>
 public sealed class SegmentsFullException(string detail, Exception? cause = null) : IOException(detail, cause);
+
+/// <summary>Another process has the files open.</summary>
+/// <param name="detail">For a person.</param>
+/// <param name="cause">The system's error.</param>
+public sealed class SegmentsInUseException(string detail, Exception cause) : IOException(detail, cause);

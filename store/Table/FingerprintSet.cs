@@ -1,0 +1,107 @@
+namespace Cheops.Store.Table;
+
+/// <summary>
+/// Which keys may be in a table: 32 bits of the hash of each that is there. One thread writes, any read without waiting
+/// for it; a reader finds each key that was added before it began and is not removed before it ends.
+/// </summary>
+/// <remarks>
+/// Open addressing in shards that grow one by one, so that no write rehashes more than one of them. An entry never moves
+/// within its array: a reader that is on its way cannot miss it. Two keys with one fingerprint have two entries.
+/// </remarks>
+internal sealed class FingerprintSet
+{
+    private const int ShardBits = 6;
+    private const int SlotsMin = 16;
+    private const uint Empty = 0, Removed = 1;
+
+    private readonly Shard[] _shards = new Shard[1 << ShardBits];
+
+    public FingerprintSet()
+    {
+        for (var i = 0; i < _shards.Length; i++) _shards[i] = new Shard();
+    }
+
+    /// <summary>Whether the key with this hash may be there; false is certain.</summary>
+    public bool MayHold(ulong hash) => ShardOf(hash).MayHold(FingerprintOf(hash));
+
+    /// <summary>Adds the key with this hash, which is not there yet.</summary>
+    public void Add(ulong hash) => ShardOf(hash).Add(FingerprintOf(hash));
+
+    /// <summary>Removes the key with this hash; false when it is not there.</summary>
+    public bool Remove(ulong hash) => ShardOf(hash).Remove(FingerprintOf(hash));
+
+    private Shard ShardOf(ulong hash) => _shards[hash >> (64 - ShardBits)];
+
+    private static uint FingerprintOf(ulong hash)
+    {
+        var fingerprint = (uint)(hash >> (32 - ShardBits));
+        return fingerprint > Removed ? fingerprint : fingerprint + 2;
+    }
+
+    private sealed class Shard
+    {
+        private uint[] _slots = new uint[SlotsMin];
+        private int _there;
+        private int _used;
+
+        public bool MayHold(uint fingerprint)
+        {
+            var slots = Volatile.Read(ref _slots);
+            for (var at = fingerprint; ; at++)
+            {
+                // There is always an empty slot: at most three quarters are in use.
+                var slot = Volatile.Read(ref slots[at & (slots.Length - 1)]);
+                if (slot == fingerprint) return true;
+                if (slot == Empty) return false;
+            }
+        }
+
+        public void Add(uint fingerprint)
+        {
+            if ((_used + 1) * 4 > _slots.Length * 3) Rebuild();
+            if (Place(_slots, fingerprint)) _used++;
+            _there++;
+        }
+
+        public bool Remove(uint fingerprint)
+        {
+            for (var at = fingerprint; ; at++)
+            {
+                ref var slot = ref _slots[at & (_slots.Length - 1)];
+                if (slot == Empty) return false;
+                if (slot != fingerprint) continue;
+                Volatile.Write(ref slot, Removed);
+                _there--;
+                return true;
+            }
+        }
+
+        /// <summary>Makes a new array with room, without the removed entries, and only then shows it to readers.</summary>
+        private void Rebuild()
+        {
+            var length = _slots.Length;
+            while (_there * 2 >= length) length *= 2;
+            var slots = new uint[length];
+            foreach (var slot in _slots)
+            {
+                if (slot > Removed) Place(slots, slot);
+            }
+
+            Volatile.Write(ref _slots, slots);
+            _used = _there;
+        }
+
+        /// <returns>Whether it took a slot that was empty before.</returns>
+        private static bool Place(uint[] slots, uint fingerprint)
+        {
+            for (var at = fingerprint; ; at++)
+            {
+                ref var slot = ref slots[at & (slots.Length - 1)];
+                if (slot > Removed) continue;
+                var wasEmpty = slot == Empty;
+                Volatile.Write(ref slot, fingerprint);
+                return wasEmpty;
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+using Cheops.Store.Log.Segments;
+using FASTER.core;
+
+namespace Cheops.Store.Table;
+
+/// <summary>A table as it was opened.</summary>
+internal sealed record OpenedTable(
+    FasterKV<SpanByte, SpanByte> Store,
+    TableDevice Device,
+    CheckedSegmentFiles Files,
+    TableCheckpoints Checkpoints,
+    KeyHash Hash,
+    FingerprintSet Keys,
+    KeyNumbers Numbers,
+    string? Damage);
+
+/// <summary>
+/// Opens a table. 1. The checkpoints tell where its log lies. 2. The log is read and checked, before FASTER sees any of it.
+/// 3. When anything is not what was written, an empty table is begun. 4. FASTER recovers its index from the log.
+/// </summary>
+internal static class TableOpening
+{
+    // FASTER keeps seven entries in a bucket of 64 bytes before it needs another one.
+    private const int KeysPerBucket = 4, BucketSize = 64;
+    private const long BucketsMin = 1024;
+
+    /// <summary>Buckets of FASTER's index for so many keys.</summary>
+    public static long BucketsFor(long keys) => (long)Math.Max(BucketsMin, System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)keys / KeysPerBucket));
+
+    public static OpenedTable Open(ISegmentFiles log, ISegmentFiles marks, ReplicantTableOptions options, ulong secret)
+    {
+        // :: Step 1
+        var checkpoints = new TableCheckpoints(marks);
+        var files = new CheckedSegmentFiles(log, options.SegmentSize);
+        var hash = new KeyHash(secret);
+        var isNew = checkpoints.Latest.Number == 0 && checkpoints.Damage is null;
+
+        // :: Step 2
+        var scan = new TableScan(checkpoints.Latest, options, hash);
+        var damage = checkpoints.Damage ?? (isNew ? null : Read(scan, files, checkpoints.Latest, options));
+
+        // :: Step 3
+        if (isNew || damage is not null)
+        {
+            BeginEmpty(files, checkpoints);
+            scan = new TableScan(checkpoints.Latest, options, hash);
+        }
+
+        files.RemoveOutside(checkpoints.Latest.Begin >> options.SegmentSizeBits, int.MaxValue);
+        ZeroFrom(files, checkpoints.Latest.Until, options);
+
+        // :: Step 4
+        var device = new TableDevice(files);
+        var store = Recover(device, checkpoints.Latest, options, hash);
+        return new OpenedTable(store, device, files, checkpoints, hash, scan.Keys, scan.Numbers, damage);
+    }
+
+    private static void BeginEmpty(CheckedSegmentFiles files, TableCheckpoints checkpoints)
+    {
+        // First told, then done: a crash in between finds an empty table, and segments that hold nothing of it.
+        checkpoints.Write(TableExtent.Empty(checkpoints.Latest.Number + 1), default);
+        files.RemoveOutside(0, -1);
+    }
+
+    /// <returns>What is wrong; null when nothing is.</returns>
+    private static string? Read(TableScan scan, CheckedSegmentFiles files, TableExtent at, ReplicantTableOptions options)
+    {
+        var bytes = new byte[options.PageSize];
+        for (var page = at.Begin & -options.PageSize; page < at.Until; page += options.PageSize)
+        {
+            files.Read((int)(page >> options.SegmentSizeBits), page & (options.SegmentSize - 1), bytes);
+            if (scan.Take(bytes, page) is { } damage) return damage;
+        }
+
+        return scan.Finish();
+    }
+
+    private static void ZeroFrom(CheckedSegmentFiles files, long position, ReplicantTableOptions options)
+    {
+        // FASTER takes what stands on the last page behind the end for records, if it ever comes to be before the end.
+        var at = position & (options.SegmentSize - 1);
+        files.Zero((int)(position >> options.SegmentSizeBits), at, (at & -options.PageSize) + options.PageSize);
+    }
+
+    private static FasterKV<SpanByte, SpanByte> Recover(TableDevice device, TableExtent at, ReplicantTableOptions options, KeyHash hash)
+    {
+        using var settings = new FasterKVSettings<SpanByte, SpanByte>
+        {
+            IndexSize = BucketsFor(at.Count) * BucketSize,
+            LogDevice = device,
+            PageSize = options.PageSize,
+            MemorySize = 1L << options.MemorySizeBits,
+            SegmentSize = options.SegmentSize,
+            EqualityComparer = new TableKeyComparer(hash),
+            CheckpointManager = new RecoveredLog(at),
+            ConcurrencyControlMode = ConcurrencyControlMode.LockTable,
+        };
+        var store = new FasterKV<SpanByte, SpanByte>(settings);
+        try
+        {
+            if (at.Until > TableExtent.FirstPosition) store.Recover(undoNextVersion: false);
+            if (device.ReadFailure is { } failure) throw new IOException(failure.Message, failure);
+            return store;
+        }
+        catch
+        {
+            store.Dispose();
+            throw;
+        }
+    }
+}
