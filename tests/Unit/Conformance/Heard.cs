@@ -22,6 +22,9 @@ internal sealed class Heard(End end, bool isClient)
     /// <summary>What was received and not yet looked at.</summary>
     public string Rest => Text[_at..];
 
+    /// <summary>Whether how much arrives after this is chance.</summary>
+    public bool TakesAnything { get; set; }
+
     /// <summary>The methods of what was asked, in order; of a client.</summary>
     public List<string> Methods { get; } = [];
 
