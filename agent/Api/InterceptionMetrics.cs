@@ -6,9 +6,13 @@ using Cheops.Proto.Http;
 namespace Cheops.Agent.Api;
 
 /// <summary>What was counted in front of one service, or over links.</summary>
-/// <param name="Service">The service; for streams from other sites the name of their listener.</param>
+/// <param name="Service">The service; for streams from other sites <see cref="Links"/>.</param>
 /// <param name="Counters">The counters.</param>
-public sealed record ServedService(string Service, InterceptionCounters Counters);
+public sealed record ServedService(string Service, InterceptionCounters Counters)
+{
+    /// <summary>What stands in place of a service for streams from other sites; no service can be called so.</summary>
+    public const string Links = "@links";
+}
 
 /// <summary>Metrics of served requests, under OpenTelemetry's names for HTTP servers.</summary>
 public static class InterceptionMetrics

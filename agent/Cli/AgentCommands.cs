@@ -72,7 +72,7 @@ internal static partial class AgentCommands
     [LoggerMessage(EventId = 10, EventName = "NotReloaded", Level = LogLevel.Error, Message = "the settings were not read again, the old ones hold: {Mistake}")]
     private static partial void NotReloaded(ILogger log, string mistake);
 
-    private static int FailAll(Invocation invocation, IReadOnlyCollection<string> mistakes)
+    internal static int FailAll(Invocation invocation, IReadOnlyCollection<string> mistakes)
     {
         foreach (var mistake in mistakes) invocation.Error.WriteLine(mistake);
         return invocation.Fail(ExitCode.Mistake, mistakes.Count == 1 ? "1 mistake in the settings" : $"{mistakes.Count} mistakes in the settings");

@@ -12,6 +12,7 @@ internal static class CommandTable
         AgentCommands.Check,
         AgentCommands.Health,
         SitesCommand.Command,
+        MeshCommands.Config,
         ExplainCommand.Command,
         RunCommand.Command,
         RedirectCommands.Install,

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Cheops.Agent.Api;
+using Cheops.Agent.Hosting;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Settings;
@@ -60,7 +61,9 @@ internal static class ExplainCommand
         if (SettingsLoader.Variables(invocation, out var mistake) is not { } variables) return invocation.Fail(ExitCode.Mistake, mistake);
         if (!SettingsReader.TryRead(variables, out var settings, out var mistakes))
             return invocation.Fail(ExitCode.Mistake, string.Join("; ", mistakes));
-        var planner = new Planner(settings.Site, settings.Services.Select(one => one.Name), EmptyReplicantIndex.Instance);
+        var profiles = ProfileLoader.Load(settings.Profiles, out mistakes);
+        if (!mistakes.IsEmpty) return invocation.Fail(ExitCode.Mistake, string.Join("; ", mistakes));
+        var planner = new Planner(settings.Site, settings.Services.Select(one => one.Name).Concat(profiles.ServiceNames), EmptyReplicantIndex.Instance);
         var explained = ScopeExplanation.Explain(scope, service, planner, SitesOf(settings), invocation.Context.Time.GetUtcNow());
         invocation.Out.Write(invocation.WantsJson ? explained.Json + "\n" : explained.Text);
         return explained.IsPlanned ? ExitCode.Ok : ExitCode.Mistake;

@@ -75,7 +75,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
                     DefaultHost = Encoding.ASCII.GetBytes(HostPort.Print(service.Upstream.Host, service.Upstream.Port)),
                 }));
         _collaboration = new CollaborationCounters(context.Time);
-        _mesh = new NatsMesh(MeshOptionsOf(_settings, context.Data), context.Time, MeshLine);
+        _mesh = new NatsMesh(SiteMesh.OptionsOf(_settings, context.Data.PathOf("nats"), context.Data.Incarnation), context.Time, MeshLine);
         _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
         var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);
         _workflowSweep = context.Time.CreateTimer(static table => ((WorkflowTable)table!).Sweep(), _workflows, sweep, sweep);
@@ -103,20 +103,6 @@ public sealed partial class Agent : IAgent, IAgentStatus
 
     private static WorkflowId NewWorkflowId() => WorkflowId.FromBytes(RandomNumberGenerator.GetBytes(16));
 
-    private static MeshOptions MeshOptionsOf(AgentSettings settings, DataDirectory data) => new()
-    {
-        Site = settings.Site,
-        Peers = [.. settings.Mesh.Peers.Select(peer => new MeshPeer(peer.Site, peer.Address?.Host, peer.Address?.Port ?? 0))],
-        Listen = settings.Mesh.Listen,
-        Tls = settings.Mesh.Tls is { } tls ? new MeshTls(tls.CertificateFile, tls.KeyFile, tls.CaFile) : null,
-        NatsServer = settings.Mesh.NatsServer,
-        NatsUrl = settings.Mesh.NatsUrl?.Secret,
-        Directory = data.PathOf("nats"),
-        Services = settings.Services.ToImmutableDictionary(service => service.Name, _ => ""),
-        AgentVersion = AgentVersion.Text,
-        Incarnation = data.Incarnation,
-    };
-
     // ---- life ---------------------------------------------------------------------------------------------------
 
     /// <inheritdoc/>
@@ -143,7 +129,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         }
 
         _listeners = listeners.ToImmutable();
-        if (_settings.Mesh is { Peers.IsEmpty: false, Tls: null, NatsUrl: null }) MeshWithoutTls(_log);
+        WarnOfMeshWithoutTls(_settings);
         await _mesh.StartAsync();
         foreach (var listener in _listeners) listener.Start();
         _bound = true;
@@ -209,7 +195,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     }
 
     /// <inheritdoc/>
-    public Task ReloadAsync(AgentSettings settings)
+    public async Task ReloadAsync(AgentSettings settings)
     {
         var before = _settings;
         var fixedOnes = SettingsChange.NeedingRestart(before, settings);
@@ -228,8 +214,31 @@ public sealed partial class Agent : IAgent, IAgentStatus
         }
 
         // The files that are named now, read anew at the next handshake; all else as it was.
-        _settings = fixedOnes.IsEmpty ? settings : before with { LogLevel = settings.LogLevel };
-        return Task.CompletedTask;
+        _settings = await ReloadMeshAsync(before, fixedOnes.IsEmpty ? settings : before with { LogLevel = settings.LogLevel });
+    }
+
+    private async Task<AgentSettings> ReloadMeshAsync(AgentSettings before, AgentSettings after)
+    {
+        try
+        {
+            await _mesh.ReloadAsync(SiteMesh.PeersOf(after));
+        }
+        catch (IOException e)
+        {
+            PeersKept(_log, e.Message);
+            return after with { Mesh = before.Mesh };
+        }
+
+        if (after.Mesh.Peers.SequenceEqual(before.Mesh.Peers)) return after;
+        PeersChanged(_log, string.Join(",", after.Mesh.Peers.Select(peer => peer.Site)));
+        if (after.Mesh.NatsUrl is { } url) ServerIsOperators(_log, url.ToString());
+        if (before.Mesh.Peers.IsEmpty) WarnOfMeshWithoutTls(after);
+        return after;
+    }
+
+    private void WarnOfMeshWithoutTls(AgentSettings settings)
+    {
+        if (settings.Mesh is { Peers.IsEmpty: false, Tls: null, NatsUrl: null }) MeshWithoutTls(_log);
     }
 
     /// <inheritdoc/>
@@ -285,7 +294,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         InterceptionMetrics.Write(
             metrics,
             [.. _services.Values.OrderBy(service => service.Name, StringComparer.Ordinal).Select(service => new ServedService(service.Name, service.Counters)),
-                new ServedService("links", _linkCounters)]);
+                new ServedService(ServedService.Links, _linkCounters)]);
         AgentMetrics.Write(metrics, _services.Values, _mesh, _workflows, _bodies);
         CollaborationMetrics.Write(metrics, _collaboration);
     }
@@ -312,4 +321,13 @@ public sealed partial class Agent : IAgent, IAgentStatus
 
     [LoggerMessage(EventId = 14, EventName = "NeedsRestart", Level = LogLevel.Warning, Message = "{Variables} changed: that takes a restart; certificates and the log's level were taken over")]
     private static partial void NeedsRestart(ILogger log, string variables);
+
+    [LoggerMessage(EventId = 15, EventName = "PeersChanged", Level = LogLevel.Information, Message = "the other sites are others now")]
+    private static partial void PeersChanged(ILogger log, string peers);
+
+    [LoggerMessage(EventId = 16, EventName = "PeersKept", Level = LogLevel.Error, Message = "CHEOPS_PEERS was not taken over, the peers before hold: {Reason}")]
+    private static partial void PeersKept(ILogger log, string reason);
+
+    [LoggerMessage(EventId = 17, EventName = "ServerIsOperators", Level = LogLevel.Warning, Message = "the server at {Url} needs its configuration anew: cheops mesh config prints it")]
+    private static partial void ServerIsOperators(ILogger log, string url);
 }

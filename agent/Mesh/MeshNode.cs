@@ -18,35 +18,43 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     private readonly MeshOptions _options;
     private readonly TimeProvider _time;
     private readonly Action<string> _warn;
-    private readonly ImmutableDictionary<string, LinkSession> _links;
+    private readonly Func<string, ILinkTransport> _transport;
+    private readonly Func<uint> _newSession;
+    private readonly Random _chance;
     private readonly WindowBudget _budget = new();
     private readonly Lock _gate = new();
+    private volatile ImmutableDictionary<string, PeerLink> _links = ImmutableDictionary<string, PeerLink>.Empty;
     private ITimer? _timer;
     private ImmutableDictionary<string, string> _services;
     private ImmutableArray<SiteStatus> _sites;
-    private int _ticks;
     private volatile bool _draining;
     private Func<InboundStream, Task>? _handler;
 
     /// <summary>Makes a node with a link to each peer.</summary>
     /// <param name="options">What it is told to be.</param>
     /// <param name="transport">Makes the transport to a peer.</param>
-    /// <param name="newSession">Draws the number of this process' session; never 0.</param>
+    /// <param name="newSession">Draws the number of a session of this process with a peer; never 0, and never one drawn before.</param>
+    /// <param name="chance">Decides when heartbeats go.</param>
     /// <param name="time">The clock.</param>
     /// <param name="warn">Told what a person should know of.</param>
     public MeshNode(
-        MeshOptions options, Func<string, ILinkTransport> transport, Func<uint> newSession, TimeProvider time, Action<string> warn)
+        MeshOptions options, Func<string, ILinkTransport> transport, Func<uint> newSession, Random chance, TimeProvider time, Action<string> warn)
     {
         _options = options;
+        _transport = transport;
+        _newSession = newSession;
+        _chance = chance;
         _time = time;
         _warn = warn;
         _services = options.Services;
-        var session = newSession();
-        _links = options.Peers.ToImmutableDictionary(
-            peer => peer.Site,
-            peer => new LinkSession(options.Site, peer.Site, session, transport(peer.Site), this, _budget, time));
+        _links = options.Peers.ToImmutableDictionary(peer => peer.Site, peer => Connect(peer.Site));
         _sites = Snapshot();
     }
+
+    private sealed record PeerLink(LinkSession Session, BeatSchedule Beats);
+
+    private PeerLink Connect(string peer) =>
+        new(new LinkSession(_options.Site, peer, _newSession(), _transport(peer), this, _budget, _time), new BeatSchedule(_chance));
 
     /// <inheritdoc/>
     public ImmutableArray<SiteStatus> Sites
@@ -65,10 +73,12 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
 
     /// <summary>What each link carries now, for metrics.</summary>
     public IEnumerable<(string Site, int Streams, long BulkSent, long BulkReceived, long BulkWindow)> Traffic =>
-        _links.Values.Select(link => (link.Peer, link.StreamCount, link.Bulk.Sent, link.Bulk.Received, link.Bulk.Window));
+        Sessions.Select(link => (link.Peer, link.StreamCount, link.Bulk.Sent, link.Bulk.Received, link.Bulk.Window));
 
     /// <summary>Bytes received from other sites that wait to be read, for metrics; never past <see cref="Bounds.LinkReceivedHeldMax"/>.</summary>
     public long ReceivedHeld => _budget.Held;
+
+    private IEnumerable<LinkSession> Sessions => _links.Values.Select(link => link.Session);
 
     bool ILinkOwner.IsDraining => _draining;
 
@@ -86,9 +96,21 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     /// <summary>Begins to receive and to send heartbeats.</summary>
     public void Start()
     {
-        foreach (var link in _links.Values) link.Start();
+        foreach (var link in Sessions) link.Start();
         var period = TimeSpan.FromMilliseconds(Bounds.LinkTickMs);
         _timer = _time.CreateTimer(static state => ((MeshNode)state!).Tick(), this, period, period);
+    }
+
+    /// <summary>Takes over other peers: links to new ones begin, those to the ones that are missing end. After the start; not at once by several.</summary>
+    /// <param name="peers">The names of all peers.</param>
+    public void SetPeers(IReadOnlyCollection<string> peers)
+    {
+        var gone = _links.Where(link => !peers.Contains(link.Key)).ToArray();
+        var added = peers.Where(peer => !_links.ContainsKey(peer)).Select(peer => KeyValuePair.Create(peer, Connect(peer))).ToArray();
+        _links = _links.RemoveRange(gone.Select(link => link.Key)).AddRange(added);
+        foreach (var link in gone) link.Value.Session.End();
+        foreach (var link in added) link.Value.Session.Start();
+        Publish();
     }
 
     /// <summary>Tells the other sites that this one takes no new requests.</summary>
@@ -108,13 +130,16 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
 
     private void Tick()
     {
-        foreach (var link in _links.Values) link.Tick();
-        if (++_ticks % (Bounds.HeartbeatMs / Bounds.LinkTickMs) == 0) Beat();
+        foreach (var (session, beats) in _links.Values)
+        {
+            session.Tick();
+            if (beats.Tick()) session.Beat();
+        }
     }
 
     private void Beat()
     {
-        foreach (var link in _links.Values) link.Beat();
+        foreach (var link in Sessions) link.Beat();
     }
 
     /// <inheritdoc/>
@@ -164,7 +189,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         LinkTo(site).SendMessageAsync(channel, message, (uint)Math.Clamp(timeToLive.TotalMilliseconds, 1, uint.MaxValue));
 
     private LinkSession LinkTo(string site) =>
-        _links.TryGetValue(site, out var link) ? link : throw new LinkException(site, LinkError.UnknownSite, $"no site {site} is configured");
+        _links.TryGetValue(site, out var link) ? link.Session : throw new LinkException(site, LinkError.UnknownSite, $"no site {site} is configured");
 
     void ILinkOwner.OnMessage(LinkSession link, ulong channel, ReadOnlySpan<byte> message) => MessageHandler?.Invoke(link.Peer, channel, message);
 
@@ -191,7 +216,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
             AgentVersion = _options.AgentVersion,
             Incarnation = _options.Incarnation,
         },
-        .. _links.Values.OrderBy(link => link.Peer, StringComparer.Ordinal).Select(link => link.Status),
+        .. Sessions.OrderBy(link => link.Peer, StringComparer.Ordinal).Select(link => link.Status),
     ];
 
     /// <summary>Stops the heartbeats.</summary>

@@ -8,7 +8,7 @@ public static class SettingsChange
     /// <summary>The variables whose change only a restart takes over, in the order in which people are told of them.</summary>
     /// <param name="before">The settings in force.</param>
     /// <param name="after">The settings as they are now.</param>
-    /// <remarks>The names of certificate and key files may change freely, TLS itself may not come or go.</remarks>
+    /// <remarks>Peers, and the names of certificate and key files, may change freely; TLS itself may not come or go.</remarks>
     public static ImmutableArray<string> NeedingRestart(AgentSettings before, AgentSettings after) =>
         [.. Fixed(before).Zip(Fixed(after)).Where(pair => pair.First.Value != pair.Second.Value).Select(pair => pair.First.Variable)];
 
@@ -17,7 +17,6 @@ public static class SettingsChange
         var mesh = settings.Mesh;
         yield return (Variables.Site, settings.Site);
         yield return (Variables.Services, string.Join(',', settings.Services.Select(service => $"{service.Name}@{string.Join('+', service.Listen)}={service.Upstream}")));
-        yield return (Variables.Peers, string.Join(',', mesh.Peers));
         yield return (Variables.MeshListen, $"{mesh.Listen}");
         yield return (Variables.MeshCert, $"{mesh.Tls}");
         yield return (Variables.NatsServer, mesh.NatsServer);

@@ -66,8 +66,6 @@ internal static class SettingsConsistency
 
     private static IEnumerable<SettingMistake> Mesh(MeshSettings mesh)
     {
-        if (mesh.NatsUrl is not null && mesh.Listen is not null)
-            yield return new SettingMistake(Variables.MeshListen, "with CHEOPS_NATS_URL the links arrive at your own server; leave this out");
         if (mesh.Tls is not null || mesh.NatsUrl is not null) yield break;
         const string remedy = "without CHEOPS_MESH_CERT, _KEY and _CA the mesh is in the clear and runs on loopback addresses only";
         if (mesh.Listen is { } listen && !IPAddress.IsLoopback(listen.Address))

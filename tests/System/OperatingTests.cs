@@ -144,13 +144,13 @@ public sealed class OperatingTests(TwoShops shops) : IClassFixture<TwoShops>
     public async Task Metrics_count_what_was_served_where()
     {
         var local = await _site.MetricAsync("cheops_http_responses_total", "class=\"2xx\"");
-        var there = await shops.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"links\",class=\"2xx\"");
+        var there = await shops.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"@links\",class=\"2xx\"");
         Assert.Equal("Site2", (await Client.GetAsync(Shop, "/", "Site2")).Site);
         Assert.Equal(local + 1, await _site.MetricAsync("cheops_http_responses_total", "class=\"2xx\""));
         Assert.True(await _site.MetricAsync("cheops_plans_total", "fate=\"there\"") >= 1);
         Assert.True(await _site.MetricAsync("http_client_request_duration_seconds_count", "cheops_peer=\"Site2\"") >= 1);
         Assert.True(await shops.Mesh[2].MetricAsync("cheops_attempts_total", "cheops_peer=\"\",outcome=\"answered\"") >= 1);
-        Assert.Equal(there + 1, await shops.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"links\",class=\"2xx\""));
+        Assert.Equal(there + 1, await shops.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"@links\",class=\"2xx\""));
     }
 
     [Fact]

@@ -20,10 +20,13 @@ internal static class NatsNames
 }
 
 /// <summary>How the agent signs in at its own nats-server.</summary>
-/// <param name="Port">The server's client port on loopback.</param>
-/// <param name="Password">Random, per start.</param>
+/// <param name="Port">The server's client port.</param>
+/// <param name="Password">Random, per start; of an operator's server what CHEOPS_NATS_URL says.</param>
 internal sealed record NatsAccess(int Port, string Password)
 {
+    /// <summary>Where the server listens for the agent.</summary>
+    public string Host { get; init; } = "127.0.0.1";
+
     public static string User(string peer, bool bulk) => (bulk ? "bulk_" : "link_") + peer;
 }
 
@@ -60,13 +63,25 @@ internal static class NatsConfiguration
 
     private static bool IsLoopback(string host) => IPAddress.TryParse(host, out var address) ? IPAddress.IsLoopback(address) : host == "localhost";
 
+    /// <summary>
+    /// Whether a running server takes a configuration over by a restart only: remotes never change by a reload, the users of
+    /// a laboratory's leaf links neither, and the live link of an account that goes would stay.
+    /// </summary>
+    public static bool NeedsRestart(MeshOptions before, MeshOptions after) =>
+        before.Tls is null
+        || before.Peers.Any(peer => !after.Peers.Any(now => now.Site == peer.Site && Dials(after, now) == Dials(before, peer)))
+        || !after.Peers.Where(peer => Dials(after, peer)).ToHashSet().SetEquals(before.Peers.Where(peer => Dials(before, peer)));
+
     /// <summary>The configuration's text.</summary>
-    public static string Generate(MeshOptions options, NatsAccess access)
+    /// <param name="options">What the mesh is told to be.</param>
+    /// <param name="access">How the agent signs in.</param>
+    /// <param name="origin">Where the text comes from, for whoever reads it.</param>
+    public static string Generate(MeshOptions options, NatsAccess access, string origin = "Written by cheops at every start; changes are lost.")
     {
         var text = new StringBuilder();
-        text.AppendLine("# Written by cheops at every start; changes are lost.");
+        text.AppendLine($"# {origin}");
         text.AppendLine($"server_name: {Quoted("cheops-" + options.Site)}");
-        text.AppendLine($"listen: \"127.0.0.1:{access.Port}\"");
+        text.AppendLine($"listen: {Quoted($"{access.Host}:{access.Port}")}");
         text.AppendLine("max_payload: 1MB");
         text.AppendLine("max_pending: 64MB");
         text.AppendLine("write_deadline: \"5s\"");

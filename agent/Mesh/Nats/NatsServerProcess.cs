@@ -15,14 +15,17 @@ namespace Cheops.Agent.Mesh.Nats;
 internal sealed partial class NatsServerProcess : IDisposable
 {
     private const int Hangup = 1;
+    private const string ConfigurationFile = "nats-server.conf";
 
-    private readonly MeshOptions _options;
+    private readonly Lock _writing = new();
     private readonly Action<string, bool> _log;
     private readonly Thread _thread;
     private readonly ManualResetEventSlim _stopping = new();
     private readonly TaskCompletionSource _firstStart = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly string _password = Convert.ToHexString(RandomNumberGenerator.GetBytes(16));
+    private volatile MeshOptions _options;
     private volatile NatsAccess? _access;
+    private volatile bool _restarting;
     private bool _portTaken;
     private volatile Process? _process;
 
@@ -66,9 +69,11 @@ internal sealed partial class NatsServerProcess : IDisposable
                 // The same port as before, so that the agent's connections find the server again by themselves.
                 if (_access is null || _portTaken) _access = new NatsAccess(FreePort(), _password);
                 _portTaken = false;
-                var file = WriteConfiguration(_access);
+                _restarting = false;
+                var file = WriteConfiguration(_options, _access, ConfigurationFile);
                 Check(file);
                 Run(file);
+                if (_restarting) continue;
             }
             catch (Win32Exception e)
             {
@@ -88,20 +93,23 @@ internal sealed partial class NatsServerProcess : IDisposable
         }
     }
 
-    private string WriteConfiguration(NatsAccess access)
+    private string WriteConfiguration(MeshOptions options, NatsAccess access, string name)
     {
-        Directory.CreateDirectory(_options.Directory);
-        var path = Path.Combine(_options.Directory, "nats-server.conf");
-        var temporary = path + ".new";
-        var options = new FileStreamOptions
+        lock (_writing)
         {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        };
-        using (var writer = new StreamWriter(temporary, options)) writer.Write(NatsConfiguration.Generate(_options, access));
-        File.Move(temporary, path, overwrite: true);
-        return path;
+            Directory.CreateDirectory(options.Directory);
+            var path = Path.Combine(options.Directory, name);
+            var temporary = path + ".new";
+            var ownersAlone = new FileStreamOptions
+            {
+                Mode = FileMode.Create,
+                Access = FileAccess.Write,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+            };
+            using (var writer = new StreamWriter(temporary, ownersAlone)) writer.Write(NatsConfiguration.Generate(options, access));
+            File.Move(temporary, path, overwrite: true);
+            return path;
+        }
     }
 
     private void Check(string file)
@@ -139,7 +147,8 @@ internal sealed partial class NatsServerProcess : IDisposable
         process.WaitForExit();
         _process = null;
         ProcessId = null;
-        if (!_stopping.IsSet) _log($"nats-server ended with code {process.ExitCode}, and is started again", true);
+        if (_restarting) _log("nats-server is started again with its new configuration", false);
+        else if (!_stopping.IsSet) _log($"nats-server ended with code {process.ExitCode}, and is started again", true);
     }
 
     private void Forward(string line)
@@ -149,6 +158,9 @@ internal sealed partial class NatsServerProcess : IDisposable
         // Someone took the port between the choice and the start: choose another.
         if (line.Contains("Error listening on port", StringComparison.Ordinal)) _portTaken = true;
         _log(line, serious);
+
+        // What this server takes over by a reload differs from version to version.
+        if (line.Contains("Failed to reload", StringComparison.Ordinal)) Restart();
     }
 
     private static int FreePort()
@@ -158,13 +170,40 @@ internal sealed partial class NatsServerProcess : IDisposable
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
-    /// <summary>Makes the server read its certificates again.</summary>
+    /// <summary>Takes over other peers: by a reload where that is enough, else by a restart, which interrupts every link.</summary>
+    /// <param name="options">What to configure it for now.</param>
+    /// <exception cref="IOException">The server would refuse it; the configuration before holds.</exception>
+    public void Reconfigure(MeshOptions options)
+    {
+        if (_access is not { } access) throw new IOException("nats-server has not been started yet");
+        Check(WriteConfiguration(options, access, ConfigurationFile + ".check"));
+        var restarts = NatsConfiguration.NeedsRestart(_options, options);
+        _options = options;
+        WriteConfiguration(options, access, ConfigurationFile);
+        if (restarts) Restart();
+        else Reload();
+    }
+
+    private void Restart()
+    {
+        _restarting = true;
+        try
+        {
+            _process?.Kill();
+        }
+        catch (InvalidOperationException)
+        {
+            // It has ended, and is started with the configuration as it is now.
+        }
+    }
+
+    /// <summary>Makes the server read its configuration and certificates again.</summary>
     public void Reload()
     {
         if (_process is not { } process) return;
         try
         {
-            if (Kill(process.Id, Hangup) != 0) _log("nats-server could not be told to read its certificates again", true);
+            if (Kill(process.Id, Hangup) != 0) _log("nats-server could not be told to read its configuration again", true);
         }
         catch (InvalidOperationException)
         {

@@ -11,6 +11,7 @@ internal sealed partial class LinkSession
 {
     private void Receive(LinkLane lane, ReadOnlyMemory<byte> message)
     {
+        if (_ended) return;
         var status = Frame.Read(message.Span, out var frame, out var payload);
         if (status == FrameStatus.NewerMajor)
         {

@@ -65,6 +65,7 @@ internal sealed partial class LinkSession
     private ulong _acknowledgeUpTo;
     private bool _acknowledging;
     private bool _warnedVersion;
+    private volatile bool _ended;
 
     public LinkSession(string self, string peer, uint session, ILinkTransport transport, ILinkOwner owner, WindowBudget budget, TimeProvider time)
     {
@@ -145,6 +146,13 @@ internal sealed partial class LinkSession
         Beat();
     }
 
+    /// <summary>Ends the link: what is open fails, and nothing that still arrives is looked at.</summary>
+    public void End()
+    {
+        _ended = true;
+        lock (Gate) Lose("the site is no peer any more");
+    }
+
     /// <summary>Looks whether the peer has fallen silent. Called every <see cref="Bounds.LinkTickMs"/>.</summary>
     public void Tick()
     {
@@ -161,7 +169,7 @@ internal sealed partial class LinkSession
         Changed();
     }
 
-    /// <summary>Sends a heartbeat. Called every <see cref="Bounds.HeartbeatMs"/>.</summary>
+    /// <summary>Sends a heartbeat. Called every <see cref="Bounds.HeartbeatMs"/> or a little more often.</summary>
     public void Beat()
     {
         lock (Gate) _liveness.BeginTurn();

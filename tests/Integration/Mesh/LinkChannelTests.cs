@@ -55,7 +55,7 @@ public sealed class MemoryLinkChannelTests : ChannelContract, IAsyncLifetime
     private MeshNode Start(string site, string other)
     {
         var options = new MeshOptions { Site = site, Peers = [new MeshPeer(other, null, 0)], Directory = "" };
-        var node = new MeshNode(options, peer => _links.Connect(site, peer), () => (uint)site[^1], TimeProvider.System, _ => { }) { StreamHandler = _pairs.TakeAsync };
+        var node = new MeshNode(options, peer => _links.Connect(site, peer), () => (uint)site[^1], new Random(1), TimeProvider.System, _ => { }) { StreamHandler = _pairs.TakeAsync };
         node.Start();
         return node;
     }

@@ -13,7 +13,7 @@ public sealed class MemoryMeshTests : MeshContract
         foreach (var site in sites)
         {
             var options = new MeshOptions { Site = site, Peers = [.. sites.Where(other => other != site).Select(other => new MeshPeer(other, null, 0))], Directory = "" };
-            var node = new MeshNode(options, peer => _links.Connect(site, peer), () => (uint)(1 + _nodes.Count), TimeProvider.System, _ => { }) { StreamHandler = handler };
+            var node = new MeshNode(options, peer => _links.Connect(site, peer), () => (uint)(1 + _nodes.Count), new Random(1), TimeProvider.System, _ => { }) { StreamHandler = handler };
             _nodes[site] = node;
         }
 

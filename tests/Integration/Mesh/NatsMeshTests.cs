@@ -103,6 +103,81 @@ public class NatsMeshTests(ITestOutputHelper output) : MeshContract
         }
     }
 
+    /// <summary>Whether a site that dials this one can be taken up without interrupting the others.</summary>
+    protected virtual bool TakesPeersUpByReload => false;
+
+    private Task ReloadAsync(string site, params string[] sites) => _meshes[site].ReloadAsync(Options(site, sites).Peers);
+
+    [Fact]
+    public async Task A_site_that_joins_is_taken_up_while_the_others_run()
+    {
+        string[] all = ["Site1", "Site2", "Site3"];
+        var nodes = await StartUpAsync(EchoAsync, "Site1", "Site2");
+        await using var kept = nodes["Site1"].OpenStream("Site2", new StreamOpening { Service = "echo" });
+        await kept.Output.WriteAsync("before"u8.ToArray());
+
+        // The newcomer dials, so that nobody else's server has to be started again.
+        var newcomer = Make(Options("Site3", all));
+        newcomer.Node.StreamHandler = EchoAsync;
+        await newcomer.StartAsync();
+        await ReloadAsync("Site1", all);
+        await ReloadAsync("Site2", all);
+        await Until(() => _meshes.Values.All(mesh => mesh.Node.Sites.Length == 3 && mesh.Node.Sites.All(site => site.State == SiteState.Up)), "all three see each other");
+        Assert.True(await RoundTripAsync(newcomer.Node, "Site1", 200_000));
+        Assert.True(await RoundTripAsync(nodes["Site2"], "Site3", 200_000));
+        Assert.Equal(TakesPeersUpByReload ? 1 : 2, _meshes["Site1"].ServerStarts);
+        if (!TakesPeersUpByReload) return;
+        await kept.Output.WriteAsync(" and after"u8.ToArray());
+        await kept.CompleteOutputAsync();
+        Assert.Equal("before and after", Encoding.ASCII.GetString(await ReadAllAsync(kept)));
+    }
+
+    [Fact]
+    public async Task A_site_that_is_no_peer_any_more_is_cut_off_and_the_others_stay()
+    {
+        string[] all = ["Site1", "Site2", "Site3"];
+        var nodes = await StartUpAsync(EchoAsync, all);
+        await using var open = nodes["Site3"].OpenStream("Site1", new StreamOpening { Service = "echo" });
+        await open.Output.WriteAsync("x"u8.ToArray());
+        open.Input.AdvanceTo((await open.Input.ReadAsync()).Buffer.End);
+        await ReloadAsync("Site1", "Site1", "Site2");
+        await Assert.ThrowsAsync<LinkException>(async () => await open.Input.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Equal(LinkError.UnknownSite, Assert.Throws<LinkException>(() => nodes["Site1"].OpenStream("Site3", new StreamOpening { Service = "echo" })).Error);
+        Assert.Equal(["Site1", "Site2"], nodes["Site1"].Sites.Select(site => site.Name));
+        await Until(() => StatusOf(nodes["Site3"], "Site1").State == SiteState.Down, "the one that was cut off knows");
+        await Until(() => StatusOf(nodes["Site1"], "Site2").State == SiteState.Up && StatusOf(nodes["Site2"], "Site1").State == SiteState.Up, "the others stay");
+        await AnyStreamGoesAsync(nodes["Site1"]);
+        Assert.True(await RoundTripAsync(nodes["Site3"], "Site2", 200_000));
+
+        // It may come back.
+        await ReloadAsync("Site1", all);
+        await Until(() => StatusOf(nodes["Site1"], "Site3").State == SiteState.Up && StatusOf(nodes["Site3"], "Site1").State == SiteState.Up, "it is back");
+    }
+
+    [Fact]
+    public async Task The_last_peer_takes_the_server_with_it_and_the_first_brings_it()
+    {
+        var nodes = await StartUpAsync(EchoAsync, "Site1", "Site2");
+        await ReloadAsync("Site1", "Site1");
+        Assert.Null(_meshes["Site1"].ServerProcessId);
+        await Until(() => StatusOf(nodes["Site2"], "Site1").State == SiteState.Down, "the other knows");
+        await ReloadAsync("Site1", "Site1", "Site2");
+        await Until(() => StatusOf(nodes["Site1"], "Site2").State == SiteState.Up && StatusOf(nodes["Site2"], "Site1").State == SiteState.Up, "they are linked again");
+        await AnyStreamGoesAsync(nodes["Site1"]);
+    }
+
+    [Fact]
+    public async Task Peers_that_would_open_the_mesh_or_that_the_server_refuses_change_nothing()
+    {
+        var nodes = await StartUpAsync(EchoAsync, "Site1", "Site2");
+        var wrong = Options("Site1", ["Site1", "Site2"]).Peers.Add(new MeshPeer("Site0", TlsOf("Site1") is null ? "192.0.2.1" : "no host", 7422));
+        if (TlsOf("Site1") is not null) wrong = wrong.Add(new MeshPeer("site2", "127.0.0.1", 1));
+        await Assert.ThrowsAsync<IOException>(() => _meshes["Site1"].ReloadAsync(wrong));
+        Assert.Equal(["Site1", "Site2"], nodes["Site1"].Sites.Select(site => site.Name));
+        Assert.Equal(1, _meshes["Site1"].ServerStarts);
+        Assert.True(await RoundTripAsync(nodes["Site1"], "Site2", 100_000));
+    }
+
     [Fact]
     public async Task The_configuration_is_for_its_owner_alone_and_the_client_port_for_this_machine()
     {
@@ -186,6 +261,8 @@ public class NatsTlsMeshTests : NatsMeshTests
         : base(output) => _authority = new TestAuthority(Folder, "authority");
 
     protected virtual bool HasBulkCertificate => true;
+
+    protected override bool TakesPeersUpByReload => true;
 
     protected override MeshTls? TlsOf(string site) => site == "Site2" && WrongTls is not null ? WrongTls : _authority.Issue(site, HasBulkCertificate);
 

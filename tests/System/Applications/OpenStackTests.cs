@@ -62,8 +62,8 @@ public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenSta
 
     // Requests that reached each site over links.
     private async Task<(double, double)> TouchedAsync() =>
-        (await sites.Mesh[1].MetricAsync("cheops_http_responses_total", "cheops_service=\"links\""),
-            await sites.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"links\""));
+        (await sites.Mesh[1].MetricAsync("cheops_http_responses_total", "cheops_service=\"@links\""),
+            await sites.Mesh[2].MetricAsync("cheops_http_responses_total", "cheops_service=\"@links\""));
 
     private Task BecomesActiveAsync(int site, string server)
     {

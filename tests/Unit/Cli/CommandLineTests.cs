@@ -226,4 +226,27 @@ public sealed class CommandLineTests : IDisposable
         Assert.Throws<ApiUnreachableException>(() => SitesCommand.Table("{}"));
         Assert.Throws<ApiUnreachableException>(() => SitesCommand.Table("<html>"));
     }
+
+    [Fact]
+    public async Task The_configuration_for_an_operators_server_is_printed()
+    {
+        _environment["CHEOPS_NATS_URL"] = "nats://cheops:geheim@127.0.0.1:4300";
+        _environment["CHEOPS_MESH_LISTEN"] = "127.0.1.1:7422";
+        Assert.Equal(0, await RunAsync("mesh", "config"));
+        Assert.Contains("listen: \"127.0.0.1:4300\"", _out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("listen: \"127.0.1.1:7422\"", _out.ToString(), StringComparison.Ordinal);
+        Assert.Contains("{user: \"link_Site2\", password: \"geheim\"", _out.ToString(), StringComparison.Ordinal);
+
+        _environment["CHEOPS_NATS_URL"] = "nats://127.0.0.1:4300";
+        Assert.Equal(2, await RunAsync("mesh", "config"));
+        Assert.Contains("password", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_scope_over_a_profiles_services_is_explained_without_an_agent()
+    {
+        Assert.Equal(2, await RunAsync("scope", "explain", "{glance: Site2}", "-s", "shop", "--offline"));
+        _environment["CHEOPS_PROFILES"] = "openstack";
+        Assert.Equal(0, await RunAsync("scope", "explain", "{glance: Site2}", "-s", "shop", "--offline"));
+    }
 }

@@ -41,6 +41,7 @@ internal sealed class SimulatedMesh
             },
             peer => Links.Connect(site, peer),
             () => (uint)_chance.Next(1, int.MaxValue),
+            _chance,
             Simulator.Time,
             Warnings.Add)
         {

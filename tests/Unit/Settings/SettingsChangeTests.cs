@@ -19,13 +19,12 @@ public sealed class SettingsChangeTests
     }
 
     [Fact]
-    public void Certificates_and_the_level_of_the_log_change_without_a_restart() => Assert.Empty(SettingsChange.NeedingRestart(
-        Read(), Read(("CHEOPS_LOG", "debug"), ("CHEOPS_TLS_CERT", "/b.crt"), ("CHEOPS_TLS_KEY", "/b.key"), ("CHEOPS_UPSTREAM_CA", "/c.crt"))));
+    public void Peers_certificates_and_the_level_of_the_log_change_without_a_restart() => Assert.Empty(SettingsChange.NeedingRestart(
+        Read(), Read(("CHEOPS_LOG", "debug"), ("CHEOPS_PEERS", "Site2@127.0.0.2:7422"), ("CHEOPS_TLS_CERT", "/b.crt"), ("CHEOPS_TLS_KEY", "/b.key"), ("CHEOPS_UPSTREAM_CA", "/c.crt"))));
 
     [Theory]
     [InlineData("CHEOPS_SITE", "Site9")]
     [InlineData("CHEOPS_SERVICES", "shop@127.0.0.1:82=https://127.0.0.1:81")]
-    [InlineData("CHEOPS_PEERS", "Site2@127.0.0.2:7422")]
     [InlineData("CHEOPS_MESH_LISTEN", "127.0.0.1:7422")]
     [InlineData("CHEOPS_API_LISTEN", "127.0.0.1:7071")]
     [InlineData("CHEOPS_DATA", "/else")]
