@@ -19,7 +19,7 @@ public sealed partial class GroupHost
     /// <inheritdoc/>
     public async ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default)
     {
-        var founding = Check(sites, witness);
+        var founding = FoundingCheck.Of(_site.Name, sites, witness);
         if (_groups.TryGetValue(founding.Id, out var known)) return known;
         var own = await BeginAsync(founding, cancellation);
         if (own.IsOpen && founding.Voters.Length == 1) return _groups[founding.Id];
@@ -37,20 +37,6 @@ public sealed partial class GroupHost
 
         if (group.Founding.Witness is { } chosen && !IsHere(chosen)) _ = TellFoundingAsync(chosen, founding.Id, _site.Closing);
         return group;
-    }
-
-    private GroupFounding Check(ImmutableArray<string> sites, string? witness)
-    {
-        if (sites.Length is 0 or > Bounds.GroupSitesMax || !sites.Contains(_site.Name))
-            throw new GroupException(GroupError.NotMember, $"{_site.Name} is none of {string.Join(", ", sites)}");
-        if (witness is not null && (sites.Length != 2 || sites.Contains(witness)))
-            throw new GroupException(GroupError.NotFounded, "a witness is for two sites, and none of them");
-        for (var i = 1; i < sites.Length; i++)
-        {
-            if (string.CompareOrdinal(sites[i - 1], sites[i]) >= 0) throw new GroupException(GroupError.NotFounded, "the sites are not in order");
-        }
-
-        return new GroupFounding { Sites = sites, Witness = witness };
     }
 
     // This site accepts a record of its own, unless it has accepted one before.

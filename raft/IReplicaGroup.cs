@@ -69,7 +69,11 @@ public interface IGroupMachine
     /// </summary>
     /// <param name="index">Its index; grows, and leaves out the group's own entries (elections, membership).</param>
     /// <param name="entry">What was proposed; valid during the call only.</param>
-    /// <param name="isReplay">Whether it was applied before, in an earlier life of this process.</param>
+    /// <param name="isReplay">
+    /// Whether it was known as committed when the host was made: then it comes before <see cref="ReplayedAsync"/>. How far
+    /// a group is committed is recorded with its next entries only, so that one that was applied just before a crash may
+    /// come again with false: what the machine did for it is in the machine's own records.
+    /// </param>
     ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay);
 
     /// <summary>Called once after a start, when everything that was known as committed has been replayed.</summary>

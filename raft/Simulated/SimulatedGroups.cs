@@ -1,0 +1,188 @@
+using System.Collections.Immutable;
+using Cheops.Proto.Operations;
+
+namespace Cheops.Raft.Simulated;
+
+/// <summary>What goes wrong among simulated sites, beside what is ordered.</summary>
+public sealed record SimulatedFaults
+{
+    /// <summary>Longest time that a message takes.</summary>
+    public TimeSpan DelayMax { get; init; } = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>Of a thousand proposals, those under which the leader is lost: committed or not, the proposer is not told.</summary>
+    public int LeaderLostPerMille { get; init; }
+
+    /// <summary>How long a proposal, a barrier or a founding may take.</summary>
+    public TimeSpan ProposeTimeMax { get; init; } = TimeSpan.FromSeconds(10);
+}
+
+/// <summary>
+/// The groups of several simulated sites: a model of what hosts promise, in which nothing depends on threads, chance or
+/// time but what is handed in. What a majority of a group's voters reach is committed; every site learns of it later, each
+/// at its own pace. Leaders are lost, sites are cut off and crash, to order or by chance.
+/// </summary>
+/// <param name="time">The clock.</param>
+/// <param name="chance">Decides delays and faults.</param>
+/// <param name="faults">What goes wrong; nothing when null.</param>
+public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedFaults? faults = null)
+{
+    private readonly Dictionary<GroupId, SharedGroup> _groups = [];
+    private readonly Dictionary<string, SimulatedGroupHost> _hosts = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _cutOff = new(StringComparer.Ordinal);
+
+    internal Lock Gate { get; } = new();
+
+    internal TimeProvider Time => time;
+
+    internal SimulatedFaults Faults { get; } = faults ?? new SimulatedFaults();
+
+    /// <summary>A site comes up: its host replays what the site knew before.</summary>
+    /// <param name="site">Its name.</param>
+    /// <param name="machines">Gives the machine of a group, once for each group at a start.</param>
+    public SimulatedGroupHost Join(string site, Func<GroupFounding, IGroupMachine> machines)
+    {
+        var host = new SimulatedGroupHost(this, site, machines);
+        SharedGroup[] groups;
+        lock (Gate)
+        {
+            _hosts[site] = host;
+            groups = [.. _groups.Values.Where(g => g.Known.ContainsKey(site))];
+        }
+
+        foreach (var group in groups) host.Open(group);
+        CatchUp();
+        return host;
+    }
+
+    /// <summary>Cuts a site off from all others, or lets it come back.</summary>
+    public void CutOff(string site, bool isCut)
+    {
+        lock (Gate)
+        {
+            if (isCut) _cutOff.Add(site);
+            else _cutOff.Remove(site);
+        }
+
+        CatchUp();
+    }
+
+    internal void Leave(SimulatedGroupHost host)
+    {
+        lock (Gate)
+        {
+            if (_hosts.GetValueOrDefault(host.Site) == host) _hosts.Remove(host.Site);
+        }
+    }
+
+    internal Task DelayAsync(CancellationToken cancellation) => Task.Delay(NextDelay(), time, cancellation);
+
+    internal bool Reaches(string a, string b) => string.Equals(a, b, StringComparison.Ordinal)
+        ? _hosts.ContainsKey(a)
+        : _hosts.ContainsKey(a) && _hosts.ContainsKey(b) && !_cutOff.Contains(a) && !_cutOff.Contains(b);
+
+    internal bool HasMajority(SharedGroup group, string site) =>
+        group.Voters.Count(v => Reaches(site, v)) > group.Voters.Length / 2;
+
+    internal bool IsLeaderLost() => chance.Next(1000) < Faults.LeaderLostPerMille;
+
+    internal bool Tosses() => chance.Next(2) == 0;
+
+    /// <summary>Founds a group, or finds the one that is there. The gate is held.</summary>
+    internal SharedGroup? FindOrFound(GroupFounding founding, string site)
+    {
+        if (_groups.TryGetValue(founding.Id, out var group)) return group;
+        // Two sites must both be there; of more, a majority.
+        var there = founding.Sites.Count(s => Reaches(site, s));
+        if (there < (founding.Sites.Length == 2 ? 2 : (founding.Sites.Length / 2) + 1)) return null;
+        group = new SharedGroup(founding);
+        foreach (var voter in founding.Voters) group.Known[voter] = 0;
+        _groups.Add(founding.Id, group);
+        return group;
+    }
+
+    /// <summary>Opens a group at every voter that is there.</summary>
+    internal void OpenEverywhere(SharedGroup group)
+    {
+        SimulatedGroupHost[] hosts;
+        lock (Gate) hosts = [.. group.Voters.Where(_hosts.ContainsKey).Select(v => _hosts[v])];
+        foreach (var host in hosts) host.Open(group);
+    }
+
+    internal ImmutableArray<SharedGroup> GroupsOf(string site)
+    {
+        lock (Gate) return [.. _groups.Values.Where(g => g.Voters.Contains(site))];
+    }
+
+    /// <summary>Every site that can be told what is committed is told, each after its own delay.</summary>
+    internal void CatchUp()
+    {
+        List<(SimulatedGroup Group, long Index)> told = [];
+        lock (Gate)
+        {
+            foreach (var group in _groups.Values)
+            {
+                told.AddRange(group.Voters
+                    .Where(v => HasMajority(group, v) && _hosts[v].FindHere(group.Founding.Id) is not null)
+                    .Select(v => (_hosts[v].FindHere(group.Founding.Id)!, group.LastIndex)));
+            }
+        }
+
+        foreach (var (group, index) in told) _ = TellAsync(group, index);
+    }
+
+    private async Task TellAsync(SimulatedGroup group, long index)
+    {
+        await DelayAsync(CancellationToken.None);
+        bool isReached;
+        lock (Gate) isReached = HasMajority(group.Shared, group.Site);
+        if (isReached) group.Learn(index);
+    }
+
+    private TimeSpan NextDelay()
+    {
+        lock (Gate) return TimeSpan.FromTicks(1 + chance.NextInt64(Faults.DelayMax.Ticks));
+    }
+}
+
+/// <summary>What all sites of a simulated group share. Guarded by the gate of its <see cref="SimulatedGroups"/>.</summary>
+internal sealed class SharedGroup(GroupFounding founding)
+{
+    private readonly List<byte[]?> _entries = [];
+
+    public GroupFounding Founding => founding;
+
+    public ImmutableArray<string> Voters { get; private set; } = founding.Voters;
+
+    public Dictionary<string, long> Known { get; } = new(StringComparer.Ordinal);
+
+    public string? Leader { get; private set; }
+
+    public long Term { get; private set; }
+
+    public int Generation { get; private set; } = 1;
+
+    public long LastIndex => _entries.Count;
+
+    public byte[]? this[long index] => _entries[(int)index - 1];
+
+    /// <summary>Another leader begins its term, with an entry of its own.</summary>
+    public void Elect(string site)
+    {
+        (Leader, Term) = (site, Term + 1);
+        _entries.Add(null);
+    }
+
+    public long Commit(ReadOnlyMemory<byte> entry)
+    {
+        _entries.Add(entry.ToArray());
+        return LastIndex;
+    }
+
+    public void Remove(string site)
+    {
+        Voters = Voters.Remove(site);
+        Generation++;
+        _entries.Add(null);
+        if (string.Equals(Leader, site, StringComparison.Ordinal)) Leader = null;
+    }
+}
