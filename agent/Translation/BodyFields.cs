@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Cheops.Agent.Profiles;
 
 namespace Cheops.Agent.Translation;
@@ -29,14 +28,14 @@ internal sealed class BodyFields
             Add(Root.Child(EventMember), path, target);
             foreach (var list in names.Select(name => Root.Child(name)).Append(Root))
             {
-                list.IsList = list != Root;
+                list.Known.IsList = true;
                 AddElement(list.Element(), path, target, wrapper);
             }
         }
     }
 
     /// <summary>What a text begins with.</summary>
-    public Node Root { get; } = new();
+    public FieldNode<IdPlace> Root { get; } = new();
 
     /// <summary>The fields of a kind of resource.</summary>
     public static BodyFields Of(ResourceProfile resource) => Known.GetValue(resource, static resource => new BodyFields(resource));
@@ -54,7 +53,7 @@ internal sealed class BodyFields
         return first != "metadata" && fields.All(field => field.Segments is [var start, _, ..] && start == first) ? first : null;
     }
 
-    private static void AddElement(Node element, ImmutableArray<string> path, IdField target, string? wrapper)
+    private static void AddElement(FieldNode<IdPlace> element, ImmutableArray<string> path, IdField target, string? wrapper)
     {
         Add(element, path, target);
         Add(element.Child(EventMember), path, target);
@@ -81,48 +80,17 @@ internal sealed class BodyFields
         if (snake.StartsWith("os_", StringComparison.Ordinal)) yield return snake[3..];
     }
 
-    private static void Add(Node from, ImmutableArray<string> path, IdField target)
-    {
-        foreach (var segment in path) from = segment == FieldPath.Each ? from.Element() : from.Child(segment);
-        from.Target ??= target;
-    }
+    private static void Add(FieldNode<IdPlace> from, ImmutableArray<string> path, IdField id) => from.Reach(path).Known.Id ??= id;
+}
 
-    /// <summary>A place in a text.</summary>
-    internal sealed class Node
-    {
-        private readonly List<(byte[] Name, Node Node)> _children = [];
+/// <summary>What is known of a place in a body.</summary>
+internal sealed class IdPlace
+{
+    /// <summary>The id that stands here; null when there is none.</summary>
+    public IdField? Id { get; set; }
 
-        /// <summary>What the elements of a list here are; null when there is nothing to find in them.</summary>
-        public Node? Each { get; private set; }
-
-        /// <summary>The id that stands here; null when there is none.</summary>
-        public IdField? Target { get; set; }
-
-        /// <summary>Whether a list of resources may stand here, unless the text around it is itself a resource.</summary>
-        public bool IsList { get; set; }
-
-        /// <summary>The place of a member; null when there is nothing to find in it.</summary>
-        public Node? Find(ReadOnlySpan<byte> name)
-        {
-            foreach (var (known, node) in _children)
-            {
-                if (known.Length == name.Length && name.SequenceEqual(known)) return node;
-            }
-
-            return null;
-        }
-
-        public Node Child(string name)
-        {
-            var bytes = Encoding.UTF8.GetBytes(name);
-            if (Find(bytes) is { } known) return known;
-            var added = new Node();
-            _children.Add((bytes, added));
-            return added;
-        }
-
-        public Node Element() => Each ??= new Node();
-    }
+    /// <summary>Whether a list of resources may stand here, unless the text around it is itself a resource.</summary>
+    public bool IsList { get; set; }
 }
 
 /// <summary>An id in a body: whose it is.</summary>

@@ -97,18 +97,18 @@ internal sealed class JsonTokenizer
                 _partial = ExpectsValue ? Partial.String : Partial.Name;
                 return Continue(input, at, 1, ref at);
             case (byte)'{' or (byte)'[' when ExpectsValue && Depth < Bounds.JsonDepthMax:
-                return Open(b == '[', at++);
+                return Open(b == '[', input, at++);
             case (byte)'}' when _expected == Expected.NameOrEnd || (_expected == Expected.CommaOrEnd && !InArray):
             case (byte)']' when _expected == Expected.ElementOrEnd || (_expected == Expected.CommaOrEnd && InArray):
                 Depth--;
                 AfterValue();
-                return Sign(b == '}' ? JsonTokenKind.EndObject : JsonTokenKind.EndArray, at++);
+                return Sign(b == '}' ? JsonTokenKind.EndObject : JsonTokenKind.EndArray, input, at++);
             case (byte)':' when _expected == Expected.Colon:
                 _expected = Expected.Value;
-                return Sign(JsonTokenKind.Colon, at++);
+                return Sign(JsonTokenKind.Colon, input, at++);
             case (byte)',' when _expected == Expected.CommaOrEnd:
                 _expected = InArray ? Expected.Value : Expected.Name;
-                return Sign(JsonTokenKind.Comma, at++);
+                return Sign(JsonTokenKind.Comma, input, at++);
             case (byte)'-' or (>= (byte)'0' and <= (byte)'9') when ExpectsValue:
                 _partial = Partial.Number;
                 return Continue(input, at, 0, ref at);
@@ -122,16 +122,16 @@ internal sealed class JsonTokenizer
 
     private bool ExpectsValue => _expected is Expected.Value or Expected.ElementOrEnd;
 
-    private static JsonToken Sign(JsonTokenKind kind, int at) => new() { Kind = kind, Start = at, End = at + 1 };
+    private static JsonToken Sign(JsonTokenKind kind, ReadOnlySpan<byte> input, int at) => new() { Kind = kind, Bytes = input.Slice(at, 1), Start = at, End = at + 1 };
 
-    private JsonToken Open(bool isArray, int at)
+    private JsonToken Open(bool isArray, ReadOnlySpan<byte> input, int at)
     {
         var bit = 1UL << (Depth % 64);
         ref var bits = ref _isArray[Depth / 64];
         bits = isArray ? bits | bit : bits & ~bit;
         Depth++;
         _expected = isArray ? Expected.ElementOrEnd : Expected.NameOrEnd;
-        return Sign(isArray ? JsonTokenKind.StartArray : JsonTokenKind.StartObject, at);
+        return Sign(isArray ? JsonTokenKind.StartArray : JsonTokenKind.StartObject, input, at);
     }
 
     private void AfterValue() => _expected = Depth == 0 ? Expected.Value : Expected.CommaOrEnd;

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using Cheops.Agent.Profiles;
-using Cheops.Proto;
 
 namespace Cheops.Agent.Translation;
 
@@ -17,6 +16,7 @@ namespace Cheops.Agent.Translation;
 public sealed class JsonTranslator
 {
     private readonly JsonTokenizer _tokens = new();
+    private readonly JsonPlaces<IdPlace> _places;
     private readonly IdTranslator _ids;
     private readonly UrlTranslator _urls;
     private readonly BodyFields? _fields;
@@ -25,10 +25,6 @@ public sealed class JsonTranslator
     private readonly string _resource;
     private readonly byte[] _listName = [];
 
-    // The places of the objects and lists that are open, as deep as the tree of fields.
-    private BodyFields.Node?[] _open = new BodyFields.Node?[8];
-    private BodyFields.Node? _member;
-    private byte[] _scratch = [];
     private int _listDepth;
     private bool _isResource;
 
@@ -44,8 +40,8 @@ public sealed class JsonTranslator
         _urls = new UrlTranslator(_ids);
         _passes = !_ids.CanFindAny(resource);
         _resource = resourceName ?? resource?.Name ?? "";
-        if (resource is null || _passes) return;
-        _fields = BodyFields.Of(resource);
+        _fields = resource is null || _passes ? null : BodyFields.Of(resource);
+        _places = new JsonPlaces<IdPlace>(_tokens, _fields?.Root);
         if (resourceName is not null) _listName = Encoding.UTF8.GetBytes(resourceName[(resourceName.LastIndexOf('/') + 1)..]);
     }
 
@@ -93,10 +89,10 @@ public sealed class JsonTranslator
         switch (token.Kind)
         {
             case JsonTokenKind.Name:
-                _member = Find(Enclosing(_tokens.Depth), token.Bytes);
+                FollowName(token.Bytes);
                 return false;
             case JsonTokenKind.LongName:
-                _member = null;
+                _places.Member(null);
                 return false;
             case JsonTokenKind.StartObject or JsonTokenKind.StartArray:
                 Open(token.Kind == JsonTokenKind.StartArray);
@@ -111,44 +107,25 @@ public sealed class JsonTranslator
         }
     }
 
+    private void FollowName(ReadOnlySpan<byte> quoted)
+    {
+        // By convention, the name of the list is not known from the profile but from the path.
+        if (_places.Name(quoted) is not null || _listName.Length == 0 || _fields is null || _places.Around != _fields.Root) return;
+        if (_places.TryUnescape(quoted, out var name) && name.SequenceEqual(_listName)) _places.Member(_fields.Root.Find("items"u8));
+    }
+
     private void Open(bool isArray)
     {
         var depth = _tokens.Depth;
-        var place = PlaceOf(depth - 1, _tokens.IsArray(depth - 1));
+        var place = _places.OfOpened;
         if (depth == 1) (_isResource, _listDepth) = (false, 0);
-        if (isArray && (place?.IsList == true || depth == 1) && _listDepth == 0)
+        if (isArray && place?.Known.IsList == true && _listDepth == 0)
         {
             if (_isResource) place = null;
             else _listDepth = depth;
         }
 
-        Push(depth, place);
-    }
-
-    // ---- places -------------------------------------------------------------------------------------------------
-
-    private BodyFields.Node? Enclosing(int depth) => depth > 0 && depth <= _open.Length ? _open[depth - 1] : null;
-
-    private BodyFields.Node? PlaceOf(int depth, bool inArray) =>
-        depth == 0 ? _fields?.Root : inArray ? Enclosing(depth)?.Each : _member;
-
-    private void Push(int depth, BodyFields.Node? place)
-    {
-        _member = null;
-        if (depth > _open.Length)
-        {
-            if (place is null) return;
-            Array.Resize(ref _open, 2 * depth);
-        }
-
-        _open[depth - 1] = place;
-    }
-
-    private BodyFields.Node? Find(BodyFields.Node? around, ReadOnlySpan<byte> quoted)
-    {
-        if (around is null || !JsonText.TryUnescape(quoted[1..^1], Scratch(quoted), out var name)) return null;
-        var found = around.Find(name);
-        return found is null && _listName.Length > 0 && around == _fields!.Root && name.SequenceEqual(_listName) ? around.Find("items"u8) : found;
+        _places.Enter(place);
     }
 
     // ---- values -------------------------------------------------------------------------------------------------
@@ -156,12 +133,12 @@ public sealed class JsonTranslator
     private bool TryValue(in JsonToken token, ReadOnlySpan<byte> before, IBufferWriter<byte> output)
     {
         var isNumber = token.Kind == JsonTokenKind.Number;
-        var field = PlaceOf(_tokens.Depth, _tokens.InArray)?.Target;
+        var field = _places.OfValue?.Known.Id;
         if (field == IdField.Own && _listDepth == 0) _isResource = true;
         if (isNumber ? field is null || !JsonText.IsPlainInteger(token.Bytes) : field is null && !token.Bytes.Contains((byte)'/')) return false;
 
         var text = token.Bytes;
-        if (!isNumber && !JsonText.TryUnescape(token.Bytes[1..^1], Scratch(token.Bytes), out text)) return false;
+        if (!isNumber && !_places.TryUnescape(token.Bytes, out text)) return false;
         if (field is not null && _ids.TryTranslate(field.Service ?? _ids.Service.Name, field.Resource ?? _resource, text, out var id))
         {
             output.Write(before);
@@ -187,11 +164,5 @@ public sealed class JsonTranslator
 
         if (asNumber && JsonText.IsPlainInteger(bytes[..length])) output.Write(bytes[..length]);
         else JsonText.Write(bytes[..length], output);
-    }
-
-    private Span<byte> Scratch(ReadOnlySpan<byte> token)
-    {
-        if (_scratch.Length < token.Length) _scratch = new byte[Math.Min(Bounds.JsonTokenSizeMax, Math.Max(256, 2 * token.Length))];
-        return _scratch;
     }
 }

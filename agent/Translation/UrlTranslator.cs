@@ -15,7 +15,7 @@ internal sealed class UrlTranslator(IdTranslator ids)
     {
         var start = PathStart(url);
         if (start < 0) return false;
-        var pathEnd = start + IndexOrLength(url[start..].IndexOfAny((byte)'?', (byte)'#'), url.Length - start);
+        var pathEnd = PathEnd(url, start);
         var path = url[start..pathEnd];
         var written = output.WrittenCount;
         output.Write(url[..start]);
@@ -42,8 +42,8 @@ internal sealed class UrlTranslator(IdTranslator ids)
         return changed;
     }
 
-    // Where the path begins: after scheme and authority, or at the start. Below 0 where there is none.
-    private static int PathStart(ReadOnlySpan<byte> url)
+    /// <summary>Where the path begins: after scheme and authority, or at the start. Below 0 where there is none.</summary>
+    public static int PathStart(ReadOnlySpan<byte> url)
     {
         if (url.IsEmpty) return -1;
         var authority = url.StartsWith("//"u8) ? 2 : url[0] == '/' ? 0 : url.IndexOf("://"u8) is > 0 and < 16 and var colon ? colon + 3 : -1;
@@ -51,6 +51,9 @@ internal sealed class UrlTranslator(IdTranslator ids)
         var slash = url[authority..].IndexOfAny((byte)'/', (byte)'?', (byte)'#');
         return slash < 0 || url[authority + slash] != '/' ? -1 : authority + slash;
     }
+
+    /// <summary>Where the path ends that begins at <paramref name="start"/>.</summary>
+    public static int PathEnd(ReadOnlySpan<byte> url, int start) => start + IndexOrLength(url[start..].IndexOfAny((byte)'?', (byte)'#'), url.Length - start);
 
     private static int IndexOrLength(int index, int length) => index < 0 ? length : index;
 
