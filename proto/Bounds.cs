@@ -362,6 +362,12 @@ public static class Bounds
     /// <summary>Size of one file of the table's log, as a power of two (4 MiB): what is no longer needed is given back in such pieces.</summary>
     public const int TableSegmentSizeBits = 22;
 
+    /// <summary>Largest body that is kept durably.</summary>
+    public const long ContentSizeMax = 16L * 1024 * 1024 * 1024;
+
+    /// <summary>Disk that all durably kept bodies together may take, whole and partial.</summary>
+    public const long ContentTotalMax = 64L * 1024 * 1024 * 1024;
+
     // ---- translation of ids (agent/Translation) ----------------------------------------------------------------------
 
     /// <summary>Longest name, string or number of a JSON text that is looked at; longer ones pass as they are.</summary>

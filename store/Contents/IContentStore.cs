@@ -9,30 +9,29 @@ public interface IContentStore : IAsyncDisposable
 
     /// <summary>
     /// Goes on with a body whose hash is known, from where an earlier attempt stopped (<see cref="ContentWriter.Length"/>).
-    /// Disposed without completion, what was appended stays for the next attempt. One writer at a time for one hash.
+    /// Disposed without completion, what was appended stays for the next attempt. One writer at a time for one hash. Of a
+    /// body that is kept whole already nothing is missing.
     /// </summary>
+    /// <param name="hash">Its hash.</param>
+    /// <param name="size">Its bytes, at most <see cref="Proto.Bounds.ContentSizeMax"/>.</param>
     /// <exception cref="ContentException">Another writer is at it, or the disk failed.</exception>
     ContentWriter Resume(ContentHash hash, long size);
 
     /// <summary>Opens a kept body for reading; null when it is not kept whole here. It stays readable while open, also after its removal.</summary>
     ContentReader? Open(ContentHash hash);
 
-    /// <summary>Forgets a body, whole or partial; nothing happens when there is none.</summary>
+    /// <summary>Forgets a body, whole or partial; nothing happens when there is none. A partial one with a writer at it stays the writer's.</summary>
+    /// <exception cref="ContentException">The disk failed.</exception>
     void Remove(ContentHash hash);
 
     /// <summary>The bodies kept whole, with the time of their last completion or opening; for finding those that nobody needs.</summary>
     IReadOnlyCollection<ContentInfo> List();
 }
 
-/// <summary>The SHA-256 of a body.</summary>
-/// <param name="High">Its first sixteen bytes.</param>
-/// <param name="Low">Its last sixteen bytes.</param>
-public readonly record struct ContentHash(UInt128 High, UInt128 Low);
-
 /// <summary>A body that is kept.</summary>
 /// <param name="Hash">Its hash.</param>
 /// <param name="Size">Its bytes.</param>
-/// <param name="At">When it was completed.</param>
+/// <param name="At">When it was last completed or opened.</param>
 public sealed record ContentInfo(ContentHash Hash, long Size, DateTimeOffset At);
 
 /// <summary>A body being received.</summary>
@@ -41,7 +40,7 @@ public abstract class ContentWriter : IAsyncDisposable
     /// <summary>Bytes that are there.</summary>
     public abstract long Length { get; }
 
-    /// <summary>Appends.</summary>
+    /// <summary>Appends. After a failure what was there before is there.</summary>
     /// <exception cref="ContentException">The disk is full or failed, or the body grows past its size or bound.</exception>
     public abstract ValueTask AppendAsync(ReadOnlyMemory<byte> data, CancellationToken cancellation = default);
 
@@ -72,7 +71,7 @@ public enum ContentError
 {
     /// <summary>The body is longer than one may be, or than was promised.</summary>
     TooLarge,
-    /// <summary>The disk is full.</summary>
+    /// <summary>The disk, or the room given to kept bodies, is full.</summary>
     Full,
     /// <summary>Another writer is at the same body.</summary>
     Busy,

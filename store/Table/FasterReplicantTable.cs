@@ -206,8 +206,8 @@ public sealed class FasterReplicantTable : IReplicantTable
 
     private void Compact()
     {
-        // As often as there were segments at most: what is moved is not looked at again.
-        for (var left = _opened.Files.DiskBytes >> _options.SegmentSizeBits; left > 0; left--)
+        // As often as there were pages at most: what is moved is not looked at again.
+        for (var left = _opened.Files.DiskBytes >> _options.PageSizeBits; left > 0; left--)
         {
             try
             {

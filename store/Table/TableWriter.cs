@@ -6,7 +6,8 @@ namespace Cheops.Store.Table;
 
 /// <summary>
 /// All that changes a table's log, one at a time. A full disk never reaches FASTER: what is written is admitted only when
-/// the segments that it may reach exist with all their blocks, and one more, so that compaction always has room.
+/// the segments that it may reach exist with all their blocks, and a segment more, so that compaction has room on a full
+/// disk too.
 /// </summary>
 internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions options) : IDisposable
 {
@@ -17,12 +18,11 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
     private TableExtent _now = opened.Checkpoints.Latest;
     // The segment of the tail is looked at again: it is missing when the disk was full at the start.
     private long _reservedUntil = opened.Checkpoints.Latest.Until & -options.SegmentSize;
+    private long _count = opened.Checkpoints.Latest.Count;
     private string? _failure;
 
     /// <summary>Keys that are there.</summary>
     public long Count => Volatile.Read(ref _count);
-
-    private long _count = opened.Checkpoints.Latest.Count;
 
     /// <summary>Writes a value.</summary>
     public void Put(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value)
@@ -62,19 +62,27 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
         }
     }
 
-    /// <summary>Moves what is still needed of the oldest segment to the end, when at least half of the log is not needed.</summary>
+    /// <summary>
+    /// Moves what is still needed of the oldest segment, or of the oldest page where there is not room for more, to the
+    /// end, when at least half of the log is not needed.
+    /// </summary>
     /// <returns>Whether it did.</returns>
+    /// <exception cref="TableException">There is no room, or the disk failed.</exception>
     public bool CompactOldest()
     {
         lock (_gate)
         {
             ThrowIfFailed();
             var (begin, tail) = (_store.Log.BeginAddress, _store.Log.TailAddress);
-            var until = (begin & -options.SegmentSize) + options.SegmentSize;
-            if (tail - begin < (2 * _now.LiveSize) + (2 * options.SegmentSize) || until > _store.Log.SafeReadOnlyAddress) return false;
-            Reserve(tail + (until - begin));
-            Compact(begin, until);
-            return true;
+            if (tail - begin < (2 * _now.LiveSize) + (2 * options.SegmentSize)) return false;
+            try
+            {
+                return Compact(begin, options.SegmentSize);
+            }
+            catch (TableException e) when (e.Error == TableError.Full)
+            {
+                return Compact(begin, options.PageSize);
+            }
         }
     }
 
@@ -102,7 +110,7 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
     private TableReading Prepare(ReadOnlySpan<byte> key, ulong hash)
     {
         ThrowIfFailed();
-        Reserve(_store.Log.TailAddress);
+        Reserve(_store.Log.TailAddress + options.SegmentSize + (4 * options.PageSize));
         _session.Reading.Clear();
         if (!opened.Keys.MayHold(hash)) return _session.Reading;
         var failures = opened.Device.ReadFailures;
@@ -153,15 +161,19 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
         _now = _now with { Sum = _now.Sum - checksum + after.Checksum, LiveSize = _now.LiveSize - size + after.Size };
     }
 
-    private void Compact(long begin, long until)
+    private bool Compact(long begin, long unit)
     {
+        var until = (begin & -unit) + unit;
+        if (until > _store.Log.SafeReadOnlyAddress) return false;
+        // Twice: the pages that it goes to may be filled worse than those that it comes from.
+        Reserve(_store.Log.TailAddress + (2 * (until - begin)));
         var failures = opened.Device.ReadFailures;
         Check(begin, until);
         _store.Log.Compact<Empty, TableReading, Empty, TableFunctions, TableCompaction>(
             TableFunctions.Instance, default, until, CompactionType.Lookup);
-        // The rest of the segment holds nothing.
+        // The rest of the last page holds nothing.
         _store.Log.ShiftBeginAddress(until);
-        if (ReadFailure(failures) is not { } failure) return;
+        if (ReadFailure(failures) is not { } failure) return true;
         _failure = failure.Message;
         throw failure;
     }
@@ -189,10 +201,10 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
         }
     }
 
-    /// <summary>Makes the segments that a record appended at a position may reach, and what compaction needs behind them.</summary>
-    private void Reserve(long tail)
+    /// <summary>Makes the segments that a record appended at a position may reach: the end of the next page.</summary>
+    private void Reserve(long position)
     {
-        var needed = (tail & -options.PageSize) + (2 * options.PageSize) + (tail == _store.Log.TailAddress ? options.SegmentSize : 0);
+        var needed = (position & -options.PageSize) + (2 * options.PageSize);
         try
         {
             while (_reservedUntil < needed)

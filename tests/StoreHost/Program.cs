@@ -4,13 +4,20 @@ using Cheops.Proto.Operations;
 using Cheops.Store.Log;
 using Cheops.Tests.StoreHost;
 
-// A process around an operation log, for tests to kill, starve and measure.
+// A process around a part of the store, for tests to kill, starve and measure.
 return args switch
 {
     ["append", var directory] => await Append(directory),
     ["fill", var directory] => await Fill(directory),
     ["bench", var directory, var writers, var milliseconds] =>
         await Bench(directory, int.Parse(writers, CultureInfo.InvariantCulture), int.Parse(milliseconds, CultureInfo.InvariantCulture)),
+    ["table", var directory] => await TableHost.WriteAsync(directory),
+    ["table-fill", var directory] => await TableHost.FillAsync(directory),
+    ["table-bench", var directory, var keys] => await TableBench.OpenAsync(directory, int.Parse(keys, CultureInfo.InvariantCulture)),
+    ["table-updates", var directory, var updates, var keys] =>
+        await TableBench.UpdateAsync(directory, int.Parse(updates, CultureInfo.InvariantCulture), int.Parse(keys, CultureInfo.InvariantCulture)),
+    ["contents", var directory] => await ContentHost.KeepAsync(directory),
+    ["contents-fill", var directory] => await ContentHost.FillAsync(directory),
     _ => 64,
 };
 

@@ -75,32 +75,4 @@ public sealed class DiskOperationLogTests : OperationLogContract, IDisposable
         await base.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
     }
-
-    /// <summary>A disk with room for so many segments.</summary>
-    private sealed class LimitedFiles(DiskSegmentFiles files) : ISegmentFiles
-    {
-        public int SegmentsMax { get; set; } = int.MaxValue;
-
-        public IReadOnlyList<int> List() => files.List();
-
-        public void Reserve(int segment)
-        {
-            if (!List().Contains(segment) && List().Count >= SegmentsMax) throw new SegmentsFullException("the test's disk is full");
-            files.Reserve(segment);
-        }
-
-        public void Write(int segment, long offset, ReadOnlySpan<byte> bytes) => files.Write(segment, offset, bytes);
-
-        public void Read(int segment, long offset, Span<byte> bytes) => files.Read(segment, offset, bytes);
-
-        public void Sync() => files.Sync();
-
-        public void Remove(int segment) => files.Remove(segment);
-
-        public void WriteSlot(int slot, ReadOnlySpan<byte> bytes) => files.WriteSlot(slot, bytes);
-
-        public void ReadSlot(int slot, Span<byte> bytes) => files.ReadSlot(slot, bytes);
-
-        public void Dispose() => files.Dispose();
-    }
 }
