@@ -1,5 +1,6 @@
 using Cheops.Tests.Fuzz.Http;
 using Cheops.Tests.Fuzz.Links;
+using Cheops.Tests.Fuzz.Operations;
 using Cheops.Tests.Fuzz.Scopes;
 
 namespace Cheops.Tests.Fuzz;
@@ -12,7 +13,9 @@ public static class FuzzTargets
         new RequestTarget(),
         new ResponseTarget(),
         new ChunkedTarget(),
+        new ForwardTarget(),
         new FrameTarget(),
+        new RecordTarget(),
         new ScopeTarget(),
         new ProfileTarget(),
         new WorkflowTarget(),

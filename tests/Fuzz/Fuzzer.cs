@@ -3,11 +3,15 @@ namespace Cheops.Tests.Fuzz;
 /// <summary>What a run found.</summary>
 /// <param name="Executions">Inputs that were tried.</param>
 /// <param name="Outcomes">Different outcomes that were met.</param>
+/// <param name="Edges">Different pairs of branches that were taken; 0 where the code is not instrumented.</param>
 /// <param name="Crash">What failed, if anything did; the run ends there.</param>
 /// <param name="CrashInput">The input that did it, made as small as was found.</param>
-public sealed record FuzzReport(long Executions, int Outcomes, Exception? Crash, byte[] CrashInput);
+public sealed record FuzzReport(long Executions, int Outcomes, int Edges, Exception? Crash, byte[] CrashInput);
 
-/// <summary>Tries inputs made by mutating those that gave something new. The same seed gives the same run.</summary>
+/// <summary>
+/// Tries inputs made by mutating those that gave something new: another outcome or, where the product's code is
+/// instrumented, another branch. The same seed gives the same run.
+/// </summary>
 public sealed class Fuzzer
 {
     private const int CorpusCountMax = 4096;
@@ -18,6 +22,7 @@ public sealed class Fuzzer
     private readonly Mutator _mutator;
     private readonly List<byte[]> _corpus = [];
     private readonly HashSet<int> _outcomes = [];
+    private readonly Coverage _coverage = new();
 
     /// <summary>Prepares a run.</summary>
     /// <param name="target">What is checked.</param>
@@ -28,8 +33,11 @@ public sealed class Fuzzer
         _target = target;
         _random = new Random(seed);
         _mutator = new Mutator(_random, target.Words);
-        Starts = [.. target.Seeds, .. more ?? []];
+        Starts = [.. target.Seeds, .. Corpus.Of(target), .. more ?? []];
     }
+
+    /// <summary>The inputs that gave something new.</summary>
+    public IReadOnlyList<byte[]> Kept => _corpus;
 
     private byte[][] Starts { get; }
 
@@ -42,14 +50,16 @@ public sealed class Fuzzer
             if (Try(input) is { } crash)
             {
                 var smaller = Shrink(input, crash.GetType());
-                return new FuzzReport(executions, _outcomes.Count, Try(smaller) ?? crash, smaller);
+                return Report(executions, Try(smaller) ?? crash, smaller);
             }
 
-            if (goesOn is not null && executions % 64 == 0 && !goesOn()) return new FuzzReport(executions, _outcomes.Count, null, []);
+            if (goesOn is not null && executions % 64 == 0 && !goesOn()) return Report(executions, null, []);
         }
 
-        return new FuzzReport(executionsMax, _outcomes.Count, null, []);
+        return Report(executionsMax, null, []);
     }
+
+    private FuzzReport Report(long executions, Exception? crash, byte[] input) => new(executions, _outcomes.Count, _coverage.Edges, crash, input);
 
     private byte[] Next()
     {
@@ -72,7 +82,10 @@ public sealed class Fuzzer
     {
         try
         {
-            if (_outcomes.Add(_target.Run(input)) || _corpus.Count < Starts.Length) Keep(input);
+            Coverage.Begin();
+            var isNew = _outcomes.Add(_target.Run(input));
+            isNew |= _coverage.Take();
+            if (isNew || _corpus.Count < Starts.Length) Keep(input);
             return null;
         }
         catch (Exception e) when (e is not OutOfMemoryException)

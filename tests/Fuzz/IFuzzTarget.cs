@@ -17,7 +17,8 @@ public interface IFuzzTarget
 
     /// <summary>Checks one input.</summary>
     /// <returns>
-    /// A number for what happened: inputs that give a new one are kept and mutated further, which stands in for coverage.
+    /// A number for what happened: inputs that give a new one are kept and mutated further, like those that take new branches
+    /// of instrumented code.
     /// </returns>
     /// <exception cref="Exception">A property does not hold.</exception>
     int Run(byte[] input);

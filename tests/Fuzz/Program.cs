@@ -10,37 +10,33 @@ internal static class FuzzCommand
 {
     private const string Usage =
         """
-        fuzz TARGET [--seconds N] [--seed S] [--corpus DIR] [--crashes DIR]
+        fuzz [TARGET…] [--seconds N] [--seed S] [--inputs DIR] [--crashes DIR] [--keep DIR]
         fuzz replay TARGET FILE…
+        fuzz instrument
 
-        Tries inputs until one breaks a property or the time (10 s unless told) is over. Files in DIR are further inputs
-        to start from. An input that breaks something is saved under --crashes (here unless told).
+        Tries inputs until one breaks a property or the time (10 s a target unless told) is over; all targets unless some
+        are named. Files in --inputs are further inputs to start from. An input that breaks something is saved under --crashes
+        (out/fuzz-crashes unless told). --keep writes to DIR/TARGET the inputs that lead to branches which the seeds do not reach.
+        'instrument' lets the product's assemblies beside this program count branches: scripts/fuzz does it.
         Exit code: 0 nothing found, 1 something found, 2 not understood.
         """;
 
     public static int Run(string[] args)
     {
-        if (args.Length >= 3 && args[0] == "replay" && Find(args[1]) is { } replayed) return Replay(replayed, args[2..]);
-        if (args.Length == 0 || Find(args[0]) is not { } target || args.Length % 2 == 0) return Explain();
-
-        var seconds = 10;
-        var seed = RandomNumberGenerator.GetInt32(int.MaxValue);
-        string? corpus = null;
-        var crashes = ".";
-        for (var i = 1; i < args.Length; i += 2)
+        Coverage.Prepare();
+        switch (args)
         {
-            switch (args[i])
-            {
-                case "--seconds" when int.TryParse(args[i + 1], out seconds): break;
-                case "--seed" when int.TryParse(args[i + 1], out seed): break;
-                case "--corpus" when Directory.Exists(args[i + 1]): corpus = args[i + 1]; break;
-                case "--crashes": crashes = args[i + 1]; break;
-                default: return Explain();
-            }
+            case ["instrument"]:
+                Instrumentation.Run();
+                return 0;
+            case ["replay", var name, _, ..] when Find(name) is { } replayed:
+                return Replay(replayed, args[2..]);
         }
 
-        var more = corpus is null ? [] : Directory.EnumerateFiles(corpus).Order().Select(File.ReadAllBytes);
-        return Fuzz(target, seed, seconds, more, crashes);
+        var names = args.TakeWhile(arg => !arg.StartsWith('-')).ToArray();
+        var targets = names.Length == 0 ? FuzzTargets.All : [.. names.Select(Find).OfType<IFuzzTarget>()];
+        if (targets.Length < names.Length || FuzzOptions.Read(args[names.Length..]) is not { } options) return Explain();
+        return targets.Aggregate(0, (code, target) => Math.Max(code, Fuzz(target, options)));
     }
 
     private static IFuzzTarget? Find(string name) => FuzzTargets.All.SingleOrDefault(target => target.Name == name);
@@ -53,19 +49,25 @@ internal static class FuzzCommand
         return 2;
     }
 
-    private static int Fuzz(IFuzzTarget target, int seed, int seconds, IEnumerable<byte[]> more, string crashes)
+    private static int Fuzz(IFuzzTarget target, FuzzOptions options)
     {
-        Console.WriteLine($"{target.Name}: seed {seed}, {seconds} s");
         var watch = Stopwatch.StartNew();
-        var report = new Fuzzer(target, seed, more).Run(long.MaxValue, () => watch.Elapsed.TotalSeconds < seconds);
+        var more = options.Inputs is null ? [] : Directory.EnumerateFiles(options.Inputs).Order().Select(File.ReadAllBytes);
+        var fuzzer = new Fuzzer(target, options.Seed, more);
+        var report = fuzzer.Run(long.MaxValue, () => watch.Elapsed.TotalSeconds < options.Seconds);
         var rate = (report.Executions / watch.Elapsed.TotalSeconds).ToString("N0", CultureInfo.InvariantCulture);
-        Console.WriteLine($"{report.Executions} executions, {rate}/s, {report.Outcomes} different outcomes");
-        if (report.Crash is null) return 0;
+        Console.WriteLine($"{target.Name,-10} seed {options.Seed}: {report.Executions} executions, {rate}/s, {report.Edges} pairs of branches, {report.Outcomes} outcomes");
+        if (report.Crash is not null) return Save(target, options, report);
+        if (options.Keep is not null) Console.WriteLine($"{target.Name,-10} {Corpus.Write(target, fuzzer.Kept, Path.Combine(options.Keep, target.Name))} inputs kept");
+        return 0;
+    }
 
-        Directory.CreateDirectory(crashes);
-        var file = Path.Combine(crashes, $"{target.Name}-{Convert.ToHexStringLower(SHA256.HashData(report.CrashInput))[..12]}.bin");
+    private static int Save(IFuzzTarget target, FuzzOptions options, FuzzReport report)
+    {
+        Directory.CreateDirectory(options.Crashes);
+        var file = Path.Combine(options.Crashes, $"{target.Name}-{Corpus.NameOf(report.CrashInput)}");
         File.WriteAllBytes(file, report.CrashInput);
-        Console.Error.WriteLine($"FAILED, saved as {file} (seed {seed}, execution {report.Executions}):\n{report.Crash}");
+        Console.Error.WriteLine($"FAILED, saved as {file} (seed {options.Seed}, execution {report.Executions}):\n{report.Crash}");
         return 1;
     }
 
@@ -73,5 +75,39 @@ internal static class FuzzCommand
     {
         foreach (var file in files) Console.WriteLine($"{file}: outcome {target.Run(File.ReadAllBytes(file))}");
         return 0;
+    }
+}
+
+/// <summary>How a run is made.</summary>
+internal sealed record FuzzOptions
+{
+    public int Seconds { get; init; } = 10;
+
+    public int Seed { get; init; } = RandomNumberGenerator.GetInt32(int.MaxValue);
+
+    public string? Inputs { get; init; }
+
+    public string Crashes { get; init; } = Path.Combine("out", "fuzz-crashes");
+
+    public string? Keep { get; init; }
+
+    /// <summary>Reads them from pairs of arguments; null when they are not understood.</summary>
+    public static FuzzOptions? Read(string[] args)
+    {
+        var options = new FuzzOptions();
+        foreach (var pair in args.Chunk(2))
+        {
+            switch (pair)
+            {
+                case ["--seconds", var text] when int.TryParse(text, out var seconds): options = options with { Seconds = seconds }; break;
+                case ["--seed", var text] when int.TryParse(text, out var seed): options = options with { Seed = seed }; break;
+                case ["--inputs", var directory] when Directory.Exists(directory): options = options with { Inputs = directory }; break;
+                case ["--crashes", var directory]: options = options with { Crashes = directory }; break;
+                case ["--keep", var directory]: options = options with { Keep = directory }; break;
+                default: return null;
+            }
+        }
+
+        return options;
     }
 }
