@@ -24,7 +24,8 @@ internal static class RedirectCommands
             from this host and from others; applications need no change. The agent's own connections must pass, so say
             whose they are. The rules are in a table of their own, put in place at once; doing it again replaces them.
             Host names of instances are looked up now: do it again when they move. Connections that are open stay as
-            they are.
+            they are. Rules of your own may send several services' connections to one listener: the agent tells by the
+            address that a client meant to reach which service it is for.
             """,
         Options = [ExceptUser, ExceptControlGroup, Services, Print, Hold, CommonOptions.EnvFile],
         Examples =

@@ -12,6 +12,7 @@ using Cheops.Agent.Mesh;
 using Cheops.Agent.Mesh.Nats;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Profiles;
+using Cheops.Agent.Redirection;
 using Cheops.Agent.Settings;
 using Cheops.Agent.Transport;
 using Cheops.Agent.Workflows;
@@ -43,6 +44,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly InterceptionCounters _apiCounters = new();
     private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
     private readonly RequestHandler _handler;
+    private readonly FrozenDictionary<System.Net.IPEndPoint, ListenerService> _instances;
     private readonly byte[] _siteLines;
     private readonly DateTimeOffset _startedAt;
     private ImmutableArray<Listener> _listeners = [];
@@ -95,6 +97,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             Counters = _collaboration,
             Owner = new SocketOwners(_settings.Services.Select(SocketOf), context.Time).Find,
         });
+        _instances = InstancesOf(_settings).ToFrozenDictionary();
         _mesh.Node.StreamHandler = ServeLinkAsync;
     }
 
@@ -139,10 +142,22 @@ public sealed partial class Agent : IAgent, IAgentStatus
     {
         if (service.Tls is { } tls) Certificates.ForListener(tls);
         return new Listener(
-            new ListenerOptions(address, service.Name) { Tls = service.Tls is null ? null : new ListenerTls(this, service.Name).Current },
+            new ListenerOptions(address, service.Name) { Tls = service.Tls is null ? null : new ListenerTls(this, service.Name).Current, Meant = MeantFor },
             Context(_handler, _services[service.Name].Counters),
             Warn);
     }
+
+    // Rules may send several services' connections to one listener: what each was meant to reach tells which it is for.
+    private ListenerService? MeantFor(System.Net.Sockets.Socket socket) =>
+        OriginalDestination.Of(socket) is { } meant && _instances.TryGetValue(meant, out var service) ? service : null;
+
+    private IEnumerable<KeyValuePair<System.Net.IPEndPoint, ListenerService>> InstancesOf(AgentSettings settings) =>
+        from service in settings.Services
+        let address = System.Net.IPAddress.TryParse(service.Upstream.Host, out var parsed) ? parsed : null
+        where address is not null
+        group service by new System.Net.IPEndPoint(address, service.Upstream.Port) into at
+        where at.Count() == 1
+        select KeyValuePair.Create(at.Key, new ListenerService(at.Single().Name, Context(_handler, _services[at.Single().Name].Counters)));
 
     private Listener MakeApiListener(System.Net.IPEndPoint address)
     {

@@ -14,13 +14,24 @@ public sealed record ListenerOptions(IPEndPoint Address, string Service)
 {
     /// <summary>TLS towards clients, asked for at every handshake so that certificates can be replaced; null for plain.</summary>
     public Func<SslServerAuthenticationOptions>? Tls { get; init; }
+
+    /// <summary>
+    /// Tells of an accepted connection that was redirected here for which service it was meant; null for the listener's own.
+    /// </summary>
+    public Func<Socket, ListenerService?> Meant { get; init; } = static _ => null;
 }
+
+/// <summary>A service whose connections a listener takes.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Context">What its connections share.</param>
+public sealed record ListenerService(string Name, ServerContext Context);
 
 /// <summary>Accepts connections in front of one service and serves each.</summary>
 public sealed class Listener : IAsyncDisposable
 {
     private readonly ListenerOptions _options;
     private readonly ServerContext _context;
+    private readonly ListenerService _own;
     private readonly TcpAcceptor _acceptor;
     private readonly ConcurrentDictionary<ServerConnection, Task> _connections = new();
     private readonly Action<string> _warn;
@@ -35,6 +46,7 @@ public sealed class Listener : IAsyncDisposable
     {
         _options = options;
         _context = context;
+        _own = new ListenerService(options.Service, context);
         _warn = warn;
         _acceptor = TcpAcceptor.Listen(options.Address);
     }
@@ -77,9 +89,10 @@ public sealed class Listener : IAsyncDisposable
     {
         try
         {
+            var service = _options.Meant(socket) ?? _own;
             var transport = new ReactorSocket(socket);
-            if (_options.Tls is null) Run(new BufferedChannel(transport), "http");
-            else _ = ServeTlsAsync(transport, _options.Tls());
+            if (_options.Tls is null) Run(service, new BufferedChannel(transport), "http");
+            else _ = ServeTlsAsync(service, transport, _options.Tls());
         }
         catch (Exception e) when (e is SocketException or IOException)
         {
@@ -88,13 +101,13 @@ public sealed class Listener : IAsyncDisposable
         }
     }
 
-    private async Task ServeTlsAsync(ReactorSocket socket, SslServerAuthenticationOptions tls)
+    private async Task ServeTlsAsync(ListenerService service, ReactorSocket socket, SslServerAuthenticationOptions tls)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.HandshakeTimeMaxMs), _context.Time);
         try
         {
             var transport = await TlsTransport.ServeAsync(socket, tls, limit.Token);
-            Run(new BufferedChannel(transport), "https");
+            Run(service, new BufferedChannel(transport), "https");
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {
@@ -103,19 +116,19 @@ public sealed class Listener : IAsyncDisposable
         }
     }
 
-    private void Run(BufferedChannel channel, string scheme)
+    private void Run(ListenerService service, BufferedChannel channel, string scheme)
     {
         var client = channel.RemoteEndPoint as IPEndPoint;
         var address = client?.Address is { IsIPv4MappedToIPv6: true } mapped ? mapped.MapToIPv4() : client?.Address;
         var origin = new ExchangeOrigin
         {
-            Service = _options.Service,
+            Service = service.Name,
             Scheme = scheme,
             ClientAddress = address?.ToString() ?? "",
             ClientPort = client?.Port ?? 0,
             CertificateUser = channel.PeerUser,
         };
-        var connection = new ServerConnection(channel, origin, _context);
+        var connection = new ServerConnection(channel, origin, service.Context);
         var running = connection.RunAsync();
         if (running.IsCompleted) return;
         _connections[connection] = running;

@@ -15,11 +15,12 @@ public sealed class MeshTests(ITestOutputHelper output) : IAsyncLifetime
     private readonly List<Daemon> _services = [];
     private readonly Daemon[] _agents = new Daemon[2];
     private NetworkNamespaces _network = null!;
+    private MeshCertificates _certificates = null!;
 
     public async Task InitializeAsync()
     {
         _network = await NetworkNamespaces.MakeAsync(2);
-        await IssueCertificatesAsync();
+        _certificates = await MeshCertificates.IssueAsync(_directory, ("Site1", NetworkNamespaces.AddressOf(1)), ("Site2", NetworkNamespaces.AddressOf(2)));
         await File.WriteAllTextAsync(
             Path.Combine(_directory, "service.py"),
             """
@@ -50,23 +51,6 @@ public sealed class MeshTests(ITestOutputHelper output) : IAsyncLifetime
         await UntilAsync("Up", "up");
     }
 
-    // The certificates name the sites, and the addresses at which they are dialed.
-    private async Task IssueCertificatesAsync()
-    {
-        var script = $$"""
-            set -e
-            cd {{_directory}}
-            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=mesh
-            for name in site1 site1-bulk site2 site2-bulk; do
-              number=${name#site}; number=${number%-bulk}
-              openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.csr -subj /CN=$name
-              printf "subjectAltName=DNS:$name.cheops.internal,IP:10.77.0.$number" > $name.ext
-              openssl x509 -req -in $name.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile $name.ext -out $name.crt
-            done
-            """;
-        (await Commands.ShellAsync(script)).Succeeded();
-    }
-
     private Daemon StartAgent(int host)
     {
         var (address, other) = (NetworkNamespaces.AddressOf(host), 3 - host);
@@ -76,12 +60,10 @@ public sealed class MeshTests(ITestOutputHelper output) : IAsyncLifetime
             ["CHEOPS_SERVICES"] = $"shop@{address}:18080=http://{address}:8080",
             ["CHEOPS_PEERS"] = $"Site{other}@{NetworkNamespaces.AddressOf(other)}:7422",
             ["CHEOPS_MESH_LISTEN"] = $"{address}:7422",
-            ["CHEOPS_MESH_CERT"] = Path.Combine(_directory, $"site{host}.crt"),
-            ["CHEOPS_MESH_KEY"] = Path.Combine(_directory, $"site{host}.key"),
-            ["CHEOPS_MESH_CA"] = Path.Combine(_directory, "ca.crt"),
             ["CHEOPS_API_LISTEN"] = $"{address}:7070",
             ["CHEOPS_DATA"] = Path.Combine(_directory, $"data{host}"),
         };
+        _certificates.SetUp($"Site{host}", settings);
         return Daemon.Start([Places.Cheops, "agent"], settings, _network.Of(host));
     }
 

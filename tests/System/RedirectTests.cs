@@ -19,7 +19,7 @@ public sealed class RedirectTests : IAsyncLifetime
     public RedirectTests() => _environment = new Dictionary<string, string>
     {
         ["CHEOPS_SITE"] = "Site-1",
-        ["CHEOPS_SERVICES"] = "shop@10.77.0.1:18080=http://10.77.0.1:8080",
+        ["CHEOPS_SERVICES"] = "shop@10.77.0.1:18080=http://10.77.0.1:8080,items@10.77.0.1:18081=http://10.77.0.1:8081",
         ["CHEOPS_API_LISTEN"] = "127.0.0.1:7070",
         ["CHEOPS_DATA"] = Path.Combine(_directory, "data"),
     };
@@ -32,14 +32,17 @@ public sealed class RedirectTests : IAsyncLifetime
         await File.WriteAllTextAsync(
             Path.Combine(_directory, "service.py"),
             """
-            import http.server
+            import http.server, threading
             class Handler(http.server.BaseHTTPRequestHandler):
                 def do_GET(self):
                     self.send_response(200)
                     self.end_headers()
+                    if self.server.server_port == 8081:
+                        self.wfile.write(b'items ')
                     self.wfile.write(b'via ' + (self.headers.get('Via') or 'nobody').encode())
                 def log_message(self, *arguments):
                     pass
+            threading.Thread(target=http.server.ThreadingHTTPServer(('10.77.0.1', 8081), Handler).serve_forever, daemon=True).start()
             http.server.ThreadingHTTPServer(('10.77.0.1', 8080), Handler).serve_forever()
             """);
         _service = Daemon.Start(["python3", Path.Combine(_directory, "service.py")], new Dictionary<string, string>(), _network.Of(1));
@@ -70,7 +73,7 @@ public sealed class RedirectTests : IAsyncLifetime
     {
         Assert.Equal("nothing is redirected for Site-1\n", (await CheopsAsync("redirect", "show")).Succeeded().Output);
         var installed = (await CheopsAsync("redirect", "install", "--except-user", AgentUser)).Succeeded();
-        Assert.Equal("shop: 10.77.0.1:8080 -> 10.77.0.1:18080\n", installed.Output);
+        Assert.Equal("shop: 10.77.0.1:8080 -> 10.77.0.1:18080\nitems: 10.77.0.1:8081 -> 10.77.0.1:18081\n", installed.Output);
 
         // From this host, from another, and by the agent itself, whose own connections pass.
         Assert.Equal("via 1.1 Site-1", await AskAsync(1));
@@ -87,6 +90,24 @@ public sealed class RedirectTests : IAsyncLifetime
         Assert.Equal("", await RulesAsync());
         Assert.Equal("via nobody", await AskAsync(1));
         (await CheopsAsync("redirect", "remove")).Succeeded();
+    }
+
+    [Fact]
+    public async Task Rules_may_send_several_services_to_one_listener_which_tells_them_apart()
+    {
+        const string rules = """
+            table inet own {
+              chain prerouting {
+                type nat hook prerouting priority -100
+                tcp dport { 8080, 8081 } redirect to :18080
+              }
+            }
+
+            """;
+        (await Commands.RunAsync(["ip", "netns", "exec", _network.Of(1), "nft", "-f", "-"], input: rules)).Succeeded();
+        Assert.Equal("via 1.1 Site-1", await AskAsync(2));
+        Assert.Equal("items via 1.1 Site-1", await AskAsync(2, "10.77.0.1:8081"));
+        Assert.Equal("via 1.1 Site-1", await AskAsync(2, "10.77.0.1:18080"));
     }
 
     private static string WithoutCounters(string rules) => global::System.Text.RegularExpressions.Regex.Replace(rules, "packets [0-9]+ bytes [0-9]+", "");

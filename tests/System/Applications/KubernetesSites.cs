@@ -2,7 +2,9 @@ using Cheops.Tests.System.Harness;
 
 namespace Cheops.Tests.System.Applications;
 
-/// <summary>Two sites with a real Kubernetes API each, every site with certificate authorities and users of its own.</summary>
+/// <summary>
+/// Two sites with a real Kubernetes API each, every site with certificate authorities and users of its own, linked with mutual TLS.
+/// </summary>
 public sealed class KubernetesSites : IAsyncLifetime
 {
     private readonly string _state = Places.NewDirectory();
@@ -26,7 +28,10 @@ public sealed class KubernetesSites : IAsyncLifetime
         try
         {
             await _application.RunAsync(TimeSpan.FromMinutes(8), "up", "2");
-            Mesh = await Mesh.StartAsync([SiteOf(1), SiteOf(2)]);
+            Site[] sites = [SiteOf(1), SiteOf(2)];
+            var certificates = await MeshCertificates.IssueAsync(_state, [.. sites.Select(site => (site.Name, site.Address))]);
+            foreach (var site in sites) certificates.SetUp(site.Name, site.Settings);
+            Mesh = await Mesh.StartAsync(sites);
         }
         catch
         {

@@ -10,6 +10,7 @@ namespace Cheops.Tests.System.Harness;
 /// </summary>
 internal sealed partial class Daemon : IAsyncDisposable
 {
+    public const int SigHup = 1;
     public const int SigTerm = 15;
     public const int SigKill = 9;
     public const int SigStop = 19;
