@@ -408,6 +408,9 @@ public static class Bounds
     /// <summary>How long a deciding site may be out of reach before another one decides, in milliseconds.</summary>
     public const int DeciderSilentMaxMs = 5_000;
 
+    /// <summary>Heartbeats between two checkpoints of the replicant table.</summary>
+    public const int CheckpointTicks = 10;
+
     /// <summary>Shortest pause before a following site tries an operation again, in milliseconds; doubled each time.</summary>
     public const int FollowPauseMinMs = 100;
 

@@ -8,13 +8,14 @@ using HttpMethod = Cheops.Proto.Http.HttpMethod;
 namespace Cheops.Agent.Api;
 
 /// <summary>
-/// What is answered at <c>CHEOPS_API_LISTEN</c>: health, metrics, sites, explained scopes. It only reads; nothing can be
-/// changed through it.
+/// What is answered at <c>CHEOPS_API_LISTEN</c>: health, metrics, sites, explained scopes, and what sections add. Only a
+/// client on this machine can change anything through it.
 /// </summary>
 /// <param name="status">The agent.</param>
 /// <param name="time">The clock from which ages count.</param>
 /// <param name="silentAfter">A site not heard from for longer is never shown as up, whatever was known last.</param>
-public sealed class AgentApi(IAgentStatus status, TimeProvider time, TimeSpan silentAfter)
+/// <param name="sections">What the API has beyond this.</param>
+public sealed class AgentApi(IAgentStatus status, TimeProvider time, TimeSpan silentAfter, params ImmutableArray<IApiSection> sections)
 {
     /// <summary>Whether the agent lives.</summary>
     public const string HealthPath = "/healthz";
@@ -31,7 +32,24 @@ public sealed class AgentApi(IAgentStatus status, TimeProvider time, TimeSpan si
     /// <summary>What a scope would do: <c>?scope=…&amp;service=…</c>, <c>&amp;format=text</c> for people.</summary>
     public const string ExplainPath = "/_cheops/v1/explain";
 
-    private static readonly string[] Paths = [HealthPath, ReadyPath, MetricsPath, SitesPath, ExplainPath];
+    private static readonly string[] OwnPaths = [HealthPath, ReadyPath, MetricsPath, SitesPath, ExplainPath];
+
+    private string[] Paths => [.. OwnPaths, .. sections.SelectMany(section => section.Paths)];
+
+    /// <summary>Answers one request, also one that a section answers.</summary>
+    /// <param name="method">The method.</param>
+    /// <param name="target">The target in origin form.</param>
+    /// <param name="isLocal">Whether the client is on this machine.</param>
+    public ValueTask<ApiAnswer> AnswerAsync(HttpMethod method, ReadOnlySpan<byte> target, bool isLocal)
+    {
+        var text = Encoding.ASCII.GetString(target);
+        var mark = text.IndexOf('?', StringComparison.Ordinal);
+        var path = mark < 0 ? text : text[..mark];
+        var section = sections.FirstOrDefault(one => one.Paths.Any(own => path == own || path.StartsWith(own + "/", StringComparison.Ordinal)));
+        return section is null || OwnPaths.Contains(path)
+            ? new(Answer(method, target))
+            : section.AnswerAsync(new ApiRequest(method, path, QueryOf(mark < 0 ? "" : text[(mark + 1)..]), isLocal));
+    }
 
     /// <summary>Answers one request. A HEAD is answered as a GET; whoever sends leaves the body out.</summary>
     /// <param name="method">The method.</param>
@@ -40,7 +58,7 @@ public sealed class AgentApi(IAgentStatus status, TimeProvider time, TimeSpan si
     {
         var mark = target.IndexOf((byte)'?');
         var path = Encoding.ASCII.GetString(mark < 0 ? target : target[..mark]);
-        if (!Paths.Contains(path))
+        if (!OwnPaths.Contains(path))
         {
             return ApiAnswer.Failure(
                 status.Site, 404, "not-found", "There is nothing here",

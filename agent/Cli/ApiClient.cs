@@ -13,7 +13,7 @@ internal sealed record ApiReply(int Status, string Body);
 /// <summary>The agent was not reached, or what answered is none.</summary>
 internal sealed class ApiUnreachableException(string message, Exception? inner = null) : IOException(message, inner);
 
-/// <summary>Asks an agent's API: one GET on a connection of its own.</summary>
+/// <summary>Asks an agent's API: one request on a connection of its own.</summary>
 internal sealed class ApiClient(HostPort address, TimeProvider time)
 {
     /// <summary>Finds the agent to ask from <c>--api</c>, else from the settings.</summary>
@@ -40,7 +40,13 @@ internal sealed class ApiClient(HostPort address, TimeProvider time)
 
     /// <summary>Asks.</summary>
     /// <exception cref="ApiUnreachableException">There was no answer within <see cref="Bounds.ApiTimeMaxMs"/>, or none in HTTP.</exception>
-    public async Task<ApiReply> GetAsync(string target)
+    public Task<ApiReply> GetAsync(string target) => SendAsync("GET", target);
+
+    /// <summary>Has something changed.</summary>
+    /// <exception cref="ApiUnreachableException">There was no answer within <see cref="Bounds.ApiTimeMaxMs"/>, or none in HTTP.</exception>
+    public Task<ApiReply> PostAsync(string target) => SendAsync("POST", target);
+
+    private async Task<ApiReply> SendAsync(string method, string target)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.ApiTimeMaxMs), time);
         try
@@ -48,7 +54,7 @@ internal sealed class ApiClient(HostPort address, TimeProvider time)
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(address.Host, address.Port, limit.Token);
             await using var stream = new NetworkStream(socket);
-            var request = $"GET {target} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: cheops\r\nConnection: close\r\n\r\n";
+            var request = $"{method} {target} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: cheops\r\nConnection: close\r\n\r\n";
             await stream.WriteAsync(Encoding.ASCII.GetBytes(request), limit.Token);
             return Read(await ReadToEndAsync(stream, limit.Token));
         }

@@ -3,9 +3,12 @@ using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
 using Cheops.Proto;
 using Cheops.Proto.Http;
+using Cheops.Proto.Operations;
 using Cheops.Proto.Problems;
 using Cheops.Proto.Scopes;
+using Cheops.Raft;
 using Cheops.Store.Bodies;
+using Cheops.Store.Contents;
 
 namespace Cheops.Agent.Collaboration;
 
@@ -74,6 +77,105 @@ internal sealed class Failures(string site)
         Stage = Stage.Plan,
         RetrySafe = true,
         Members = [("operator", operators), ("plan", plan.ToString())],
+    };
+
+    public Problem NotReplicable(string service, string detail) => new()
+    {
+        Kind = "not-replicable",
+        Title = "The request cannot be replicated",
+        Status = 422,
+        Detail = detail,
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+    };
+
+    public Problem NotReplicated(string service, GroupException error, OperationId operation) => new()
+    {
+        Kind = error.SurelyNotCommitted ? "group-unavailable" : "operation-unknown",
+        Title = error.SurelyNotCommitted ? "The replicas' sites cannot agree now" : "What became of the operation is not known yet",
+        Status = error.SurelyNotCommitted ? (error.Error == GroupError.TooLarge ? 413 : error.Error == GroupError.Full ? 507 : 503) : 504,
+        Detail = error.Message,
+        Site = site,
+        Service = service,
+        Stage = Stage.Replicate,
+        RetrySafe = error.SurelyNotCommitted,
+        Members = [("operation", operation.ToString()), ("reason", error.Error.ToString())],
+    };
+
+    public Problem Undecided(string service, OperationId operation, string detail, int status) => new()
+    {
+        Kind = "operation-undecided",
+        Title = "The operation is not decided yet",
+        Status = status,
+        Detail = $"{detail}; GET /_cheops/v1/operations/{operation} at any site of the group's API tells what becomes of it",
+        Site = site,
+        Service = service,
+        Stage = Stage.Apply,
+        RetrySafe = false,
+        Members = [("operation", operation.ToString())],
+    };
+
+    public Problem NotExecuted(string service, OperationId operation, ServiceResult result) => new()
+    {
+        Kind = "not-executed",
+        Title = "The operation was not executed, at any site",
+        Status = 503,
+        Detail = result.Excerpt,
+        Site = site,
+        Service = service,
+        Stage = Stage.Apply,
+        RetrySafe = true,
+        Members = [("operation", operation.ToString())],
+    };
+
+    public Problem DecidedElsewhere(string service, OperationId operation, Decision decision, string decider, int status) => new()
+    {
+        Kind = decision == Decision.Accepted ? "decided-elsewhere" : "refused-elsewhere",
+        Title = decision == Decision.Accepted ? "Another site has carried the operation out" : "Another site's service has refused the operation",
+        Status = decision == Decision.Accepted ? 502 : status is >= 400 and < 500 ? status : 502,
+        Detail = $"{decider} decided it ({decision.ToString().ToLowerInvariant()}, status {status}), and the answer itself is not known here",
+        Site = site,
+        Service = service,
+        Stage = Stage.Apply,
+        RetrySafe = decision != Decision.Accepted,
+        Members = [("operation", operation.ToString())],
+    };
+
+    public Problem BodyNotContent(string service, ContentException error) => new()
+    {
+        Kind = "body-not-kept",
+        Title = "The request's body could not be kept",
+        Status = error.Error == ContentError.TooLarge ? 413 : 507,
+        Detail = error.Message,
+        Site = site,
+        Service = service,
+        Stage = Stage.Replicate,
+        RetrySafe = true,
+    };
+
+    public Problem BadBody(string service, HttpRefusalException error) => new()
+    {
+        Kind = "bad-request",
+        Title = "The request's body is not acceptable HTTP",
+        Status = 400,
+        Detail = error.Message,
+        Site = site,
+        Service = service,
+        Stage = Stage.Parse,
+        RetrySafe = true,
+    };
+
+    public Problem NoContent(string hash) => new()
+    {
+        Kind = "no-content",
+        Title = "The body is not here",
+        Status = 404,
+        Detail = $"no body {hash} is kept at {site}",
+        Site = site,
+        Stage = Stage.Apply,
+        RetrySafe = true,
     };
 
     public Problem Loop(string service) => new()

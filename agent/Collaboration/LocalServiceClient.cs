@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using Cheops.Agent.Identity;
+using Cheops.Agent.Interception;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
 using Cheops.Proto.Http;
@@ -18,7 +19,9 @@ internal sealed class LocalServiceClient(string site, FrozenDictionary<string, L
         var connection = await service.Pool.AcquireAsync(request.User is not null, fresh: true);
         try
         {
-            return await connection.CallAsync(Encode(request), HeadMethod(request), Bounds.OwnCallAnswerSizeMax, deadlines);
+            var limits = new CallLimits(Bounds.OwnCallAnswerSizeMax, Bounds.OwnCallTimeMaxMs);
+            var answer = await connection.CallAsync(Encode(request), null, HeadMethod(request), limits, deadlines);
+            return new ServiceAnswer(answer.Status, answer.Body);
         }
         finally
         {

@@ -116,6 +116,7 @@ internal sealed class Places(
         User = routed.User,
         ClientAddress = routed.Exchange.Origin.ClientAddress,
         Scheme = routed.Exchange.Origin.Scheme,
+        Replicate = routed.Replicate,
     };
 
     // The other agent says by Cheops-Error that the application did not answer, and whether it can have been executed.

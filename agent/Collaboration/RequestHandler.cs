@@ -7,11 +7,13 @@ using Cheops.Agent.Interception;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication;
 using Cheops.Agent.Workflows;
 using Cheops.Proto.Http;
 using Cheops.Proto.Problems;
 using Cheops.Proto.Scopes;
 using Cheops.Store.Bodies;
+using HttpMethod = Cheops.Proto.Http.HttpMethod;
 
 namespace Cheops.Agent.Collaboration;
 
@@ -39,6 +41,12 @@ internal sealed record RequestHandlerParts
 
     public required CollaborationCounters Counters { get; init; }
 
+    /// <summary>Carries out what is replicated; null at an agent that does not replicate.</summary>
+    public Replicator? Replicator { get; init; }
+
+    /// <summary>Large bodies, which other sites' agents fetch; null at an agent that does not replicate.</summary>
+    public Contents? Contents { get; init; }
+
     public SocketOwner Owner { get; init; } = static (_, _) => null;
 }
 
@@ -48,7 +56,7 @@ internal sealed record RequestHandlerParts
 /// 2. the planner turns service and scope into a plan;
 /// 3. the request begins a workflow, or joins the one it belongs to;
 /// 4. who the user is at another site is established;
-/// 5. the plan is carried out: at one place, or at the first that works.
+/// 5. the plan is carried out: at one place, at the first that works, or as an operation at all.
 /// </summary>
 internal sealed class RequestHandler : IExchangeHandler
 {
@@ -59,6 +67,7 @@ internal sealed class RequestHandler : IExchangeHandler
     private readonly Failures _failures;
     private readonly Places _places;
     private readonly FirstExecutor _first;
+    private readonly IdTranslation? _ids;
 
     public RequestHandler(RequestHandlerParts parts)
     {
@@ -67,6 +76,7 @@ internal sealed class RequestHandler : IExchangeHandler
         _preparation = new HeadPreparation(parts.Site);
         _failures = new Failures(parts.Site);
         _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures, parts.Counters);
+        _ids = parts.Replicator?.Ids;
         _first = new FirstExecutor(_places, parts.Bodies, _failures);
     }
 
@@ -88,14 +98,30 @@ internal sealed class RequestHandler : IExchangeHandler
         var found = FindScope(exchange, profile);
         if (found.Problem is { } problem) return exchange.RespondAsync(problem);
 
-        // 2.
+        // What may name a replicant is looked up off the threads that serve sockets.
+        return _parts.Replicants.MayName(service, PathOf(exchange.Target))
+            ? HandleNamedAsync(exchange, profile, found)
+            : PlanAsync(exchange, profile, found, named: false);
+    }
+
+    private async ValueTask HandleNamedAsync(Exchange exchange, ServiceProfile profile, Found found)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await PlanAsync(exchange, profile, found, named: true);
+    }
+
+    // 2.
+    private ValueTask PlanAsync(Exchange exchange, ServiceProfile profile, Found found, bool named)
+    {
+        var service = exchange.Origin.Service;
         var result = _planner.Plan(
             new PlanRequest
             {
                 Service = service,
                 Scope = found.Scope,
                 Origin = found.Workflow is null ? RequestOrigin.Client : RequestOrigin.Workflow,
-                Path = PathOf(exchange.Target),
+                Path = named ? PathOf(exchange.Target) : default,
+                IsRead = IsRead(exchange.Request),
             },
             _parts.Mesh.Sites);
         if (!result.IsPlanned)
@@ -104,16 +130,25 @@ internal sealed class RequestHandler : IExchangeHandler
             return exchange.RespondAsync(_failures.Refused(service, result.Refusal, _parts.Mesh.Sites.Select(site => site.Name)));
         }
 
-        if (Operators(result.Plan) is { Length: > 0 } operators)
+        var plan = IsRead(exchange.Request) ? ReplicaSites.ForReading(result.Plan, _parts.Site, _parts.Mesh.Sites) : result.Plan;
+        if (Operators(plan) is { Length: > 0 } operators)
         {
             _parts.Counters.Planned(PlanFate.NotBuilt);
-            return exchange.RespondAsync(_failures.NotBuilt(service, result.Plan, operators));
+            return exchange.RespondAsync(_failures.NotBuilt(service, plan, operators));
         }
 
-        _parts.Counters.Planned(CollaborationCounters.FateOf(result.Plan));
+        _parts.Counters.Planned(CollaborationCounters.FateOf(plan));
+        if (result.Replicant is { } replicant && plan is SitePlan { IsLocal: true }) TellReplicas(exchange, replicant);
+        return found.Scope is not null ? CarryOutScopedAsync(exchange, profile, found, plan)
+            : plan is AllPlan or SitePlan { IsLocal: false } ? CarryOutElsewhereAsync(exchange, profile, plan)
+            : CarryOutAsync(new Routed { Exchange = exchange, Service = service, Profile = profile, Prefix = "" }, plan);
+    }
 
-        if (found.Scope is null) return CarryOutAsync(new Routed { Exchange = exchange, Service = service, Profile = profile, Prefix = "" }, result.Plan);
-        return CarryOutScopedAsync(exchange, profile, found, result.Plan);
+    private static bool IsRead(RequestHead head) => head.Method is HttpMethod.Get or HttpMethod.Head or HttpMethod.Options or HttpMethod.Trace;
+
+    private void TellReplicas(Exchange exchange, Replicant replicant)
+    {
+        if (_parts.Replicator?.DescribeRead(replicant) is { Length: > 0 } replicas) exchange.ResponseEdits.Added.Add("Cheops-Replicas"u8, replicas);
     }
 
     private readonly record struct Found(Scope? Scope, Workflow? Workflow, string Prefix, Problem? Problem);
@@ -223,11 +258,25 @@ internal sealed class RequestHandler : IExchangeHandler
         return value.Length > 7 && Ascii.EqualsIgnoreCase(value[..7], "Bearer "u8) ? Encoding.ASCII.GetString(value[7..].Trim((byte)' ')) : null;
     }
 
+    // A replicant is known by its path, with or without a scope; who the user is must be established all the same.
+    private async ValueTask CarryOutElsewhereAsync(Exchange exchange, ServiceProfile profile, Plan plan)
+    {
+        var (user, problem) = await EstablishUserAsync(exchange, profile, plan);
+        if (problem is not null) await exchange.RespondAsync(problem);
+        else await CarryOutAsync(new Routed { Exchange = exchange, Service = exchange.Origin.Service, Profile = profile, User = user, Prefix = "" }, plan);
+    }
+
     // ---- 1: from another site -------------------------------------------------------------------------------------
 
     private async ValueTask HandleLinkAsync(Exchange exchange, InboundStream inbound)
     {
         var opening = inbound.Opening;
+        if (opening.Service == Contents.LinkService && _parts.Contents is { } contents)
+        {
+            await contents.ServeAsync(exchange, _failures);
+            return;
+        }
+
         var profile = _parts.Profiles.For(opening.Service);
         Workflow? workflow = null;
         if (opening.Workflow is { } origin)
@@ -259,13 +308,30 @@ internal sealed class RequestHandler : IExchangeHandler
                 Prefix = "",
             };
 
-            // Carried out here, whatever the scope says: what came over a link is never planned again for its service.
-            await RunOneAsync(routed, new SitePlan(_parts.Site, IsLocal: true));
+            // Carried out here, whatever the scope says: what came over a link is never planned again for its service. Only
+            // to replicate it, since the site where it came in is none of the group, it was sent here as it is.
+            if (opening.Replicate && workflow is not null) await ReplicateForAsync(routed, workflow.Scope);
+            else await RunOneAsync(routed, new SitePlan(_parts.Site, IsLocal: true));
         }
         finally
         {
             if (workflow is not null) _parts.Workflows.Finish(workflow);
         }
+    }
+
+    private async ValueTask ReplicateForAsync(Routed routed, Scope scope)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        var result = _planner.Plan(
+            new PlanRequest { Service = routed.Service, Scope = scope, Origin = RequestOrigin.Workflow, Path = PathOf(routed.Exchange.Target) }, _parts.Mesh.Sites);
+        if (!result.IsPlanned)
+            await routed.Exchange.RespondAsync(_failures.Refused(routed.Service, result.Refusal, _parts.Mesh.Sites.Select(site => site.Name)));
+        else if (Operators(result.Plan) is { Length: > 0 } operators)
+            await routed.Exchange.RespondAsync(_failures.NotBuilt(routed.Service, result.Plan, operators));
+        else if (result.Plan is AllPlan all && ReplicaSites.Of(all, _parts.Mesh.Sites).Contains(_parts.Site))
+            await RunAllAsync(routed, all);
+        else
+            await RunOneAsync(routed, new SitePlan(_parts.Site, IsLocal: true));
     }
 
     // ---- 5 --------------------------------------------------------------------------------------------------------
@@ -274,8 +340,24 @@ internal sealed class RequestHandler : IExchangeHandler
     {
         SitePlan one => RunOneAsync(WithCertificateUser(routed), one),
         FirstPlan first => _first.RunAsync(routed, first),
+        AllPlan all => RunAllAsync(routed, all),
         _ => throw new InvalidOperationException($"a plan that is not carried out: {plan}"),
     };
+
+    private async ValueTask RunAllAsync(Routed routed, AllPlan all)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        var sites = ReplicaSites.Of(all, _parts.Mesh.Sites);
+        if (!sites.Contains(_parts.Site))
+        {
+            var nearest = ReplicaSites.Nearest(sites, _parts.Mesh.Sites);
+            await RunOneAsync(routed.ToReplicate(), new SitePlan(nearest, IsLocal: false));
+        }
+        else if (!await _parts.Replicator!.TryReplicateAsync(WithCertificateUser(routed), all, sites))
+        {
+            await RunOneAsync(WithCertificateUser(routed), new SitePlan(_parts.Site, IsLocal: true));
+        }
+    }
 
     // Here, too, a user whose certificate the agent has verified is asserted: the service sees the agent's connection only.
     private static Routed WithCertificateUser(in Routed routed) =>
@@ -296,7 +378,9 @@ internal sealed class RequestHandler : IExchangeHandler
     private async ValueTask RunOneAsync(Routed routed, SitePlan plan)
     {
         var exchange = routed.Exchange;
-        var attempt = await _places.TryAsync(routed, plan, exchange.WholeBody);
+        var body = exchange.WholeBody;
+        if (plan.Site == _parts.Site && _ids?.IsNeeded(routed.Service) == true) body = await _ids.PrepareAsync(exchange, routed.Profile, routed.Service);
+        var attempt = await _places.TryAsync(routed, plan, body);
         if (attempt.Connection is not null)
             await Relaying.RelayAsync(exchange, attempt, Lost(routed.Service));
         else if (attempt.Problem is not null)
@@ -305,18 +389,20 @@ internal sealed class RequestHandler : IExchangeHandler
 
     private Problem Lost(string service) => _failures.NoneReached(service, retrySafe: false, "");
 
-    private static string Operators(Plan plan)
+    // What this version does not carry out: cross, the other kinds of replication, and replication within otherwise.
+    private string Operators(Plan plan)
     {
         if (plan is SitePlan) return "";
         var found = new SortedSet<string>(StringComparer.Ordinal);
-        Collect(plan, found);
+        Collect(plan, found, isRoot: true);
         return string.Join(", ", found);
+    }
 
-        static void Collect(Plan plan, SortedSet<string> found)
-        {
-            if (plan is AllPlan all) found.Add(ScopePrinter.PrintOperator(all.Operator));
-            if (plan is SpreadPlan) found.Add("%");
-            foreach (var part in TreeText.PartsOf(plan)) Collect(part, found);
-        }
+    private void Collect(Plan plan, SortedSet<string> found, bool isRoot)
+    {
+        if (plan is AllPlan all && (!isRoot || all.Operator != ReplicationOperator.Eventual || _parts.Replicator is null))
+            found.Add(ScopePrinter.PrintOperator(all.Operator));
+        if (plan is SpreadPlan) found.Add("%");
+        foreach (var part in TreeText.PartsOf(plan)) Collect(part, found, isRoot: false);
     }
 }

@@ -32,12 +32,29 @@ internal readonly struct Routed
     /// <summary>The user to act for through the front proxy; null to pass credentials on as they came.</summary>
     public UserIdentity? User { get; init; }
 
+    /// <summary>Whether the other site is to replicate the request, and not to carry it out at its site alone.</summary>
+    public bool Replicate { get; init; }
+
+    /// <summary>The same request, for a site that is to replicate it.</summary>
+    public Routed ToReplicate() => new()
+    {
+        Exchange = Exchange,
+        Service = Service,
+        Profile = Profile,
+        Workflow = Workflow,
+        Fields = Fields,
+        Prefix = Prefix,
+        User = User,
+        Replicate = true,
+    };
 }
 
 /// <summary>Prepares the head that goes to a service instance or to another site's agent.</summary>
 /// <param name="site">This site.</param>
 internal sealed class HeadPreparation(string site)
 {
+    private static readonly byte[] AcceptEncoding = "Accept-Encoding"u8.ToArray();
+
     private readonly byte[] _via = Encoding.ASCII.GetBytes($"1.1 {site}");
 
     /// <summary>Whether a request has passed this agent before.</summary>
@@ -69,6 +86,9 @@ internal sealed class HeadPreparation(string site)
         edits.Clear();
         if (exchange.Origin.Link is null) AddForwarded(exchange, edits, routed.Prefix);
         AddJoined(exchange.Request, edits, KnownField.Via, "Via"u8, _via);
+
+        // What the agent must read is asked for as it is, not compressed.
+        if (exchange.TranslateAnswer is not null) edits.RemovedNames.Add(AcceptEncoding);
 
         // Whoever sends these would be believed: only what the agent itself has verified may say who the user is.
         if (routed.Profile.Identity == IdentityRule.FrontProxy) AddUser(edits, routed.User, assertUser);

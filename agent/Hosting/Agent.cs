@@ -13,6 +13,7 @@ using Cheops.Agent.Mesh.Nats;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Redirection;
+using Cheops.Agent.Replication;
 using Cheops.Agent.Settings;
 using Cheops.Agent.Transport;
 using Cheops.Agent.Workflows;
@@ -43,10 +44,15 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly InterceptionCounters _linkCounters = new();
     private readonly InterceptionCounters _apiCounters = new();
     private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
-    private readonly RequestHandler _handler;
     private readonly FrozenDictionary<System.Net.IPEndPoint, ListenerService> _instances;
+    private readonly TokenUsers _tokens;
+    private readonly CredentialSeal? _seal;
     private readonly byte[] _siteLines;
     private readonly DateTimeOffset _startedAt;
+    private RequestHandler? _handler;
+    private ReplicationStores? _stores;
+    private Replicator? _replicator;
+    private Contents? _contents;
     private ImmutableArray<Listener> _listeners = [];
     private volatile AgentSettings _settings;
     private Listener? _api;
@@ -77,14 +83,44 @@ public sealed partial class Agent : IAgent, IAgentStatus
                     DefaultHost = Encoding.ASCII.GetBytes(HostPort.Print(service.Upstream.Host, service.Upstream.Port)),
                 }));
         _collaboration = new CollaborationCounters(context.Time);
-        _mesh = new NatsMesh(SiteMesh.OptionsOf(_settings, context.Data.PathOf("nats"), context.Data.Incarnation), context.Time, MeshLine);
+        _seal = _settings.Mesh.Peers.IsEmpty ? null : CredentialSeal.Open(context.Data.PathOf("sealing.key"));
+        var mesh = SiteMesh.OptionsOf(_settings, context.Data.PathOf("nats"), context.Data.Incarnation);
+        _mesh = new NatsMesh(mesh with { SealingKey = _seal?.PublicKey ?? "" }, context.Time, MeshLine);
         _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
         var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);
         _workflowSweep = context.Time.CreateTimer(static table => ((WorkflowTable)table!).Sweep(), _workflows, sweep, sweep);
         _bodies = new FileBodyStore(context.Data.PathOf("bodies"));
         _planner = new Planner(_settings.Site, _services.Keys.Concat(_profiles.ServiceNames), EmptyReplicantIndex.Instance);
-        var client = new LocalServiceClient(_settings.Site, _services, _deadlines);
-        _handler = new RequestHandler(new RequestHandlerParts
+        _tokens = new TokenUsers(new LocalServiceClient(_settings.Site, _services, _deadlines), context.Time);
+        _instances = InstancesOf(_settings).ToFrozenDictionary();
+        _mesh.Node.StreamHandler = ServeLinkAsync;
+    }
+
+    // With no other site there is nobody to replicate with, and nothing is opened.
+    private async Task<RequestHandler> MakeHandlerAsync()
+    {
+        if (_seal is not null)
+        {
+            _stores = ReplicationStores.Open(_context.Data, _context.Time, Warn);
+            var transport = new MeshGroupTransport(_settings.Site, _context.Data.Incarnation, _mesh.Node);
+            _contents = new Contents(_settings.Site, _stores.Contents, _mesh.Node, _deadlines, _context.Time);
+            _replicator = await Replicator.OpenAsync(new ReplicatorParts
+            {
+                Site = _settings.Site,
+                Profiles = _profiles,
+                Mesh = _mesh.Node,
+                Table = _stores.Table,
+                Journal = _stores.Journal,
+                Contents = _contents,
+                Service = new PooledReplicaService(_settings.Site, _services, _deadlines),
+                Seal = _seal,
+                Time = _context.Time,
+                OpenHost = machines => _stores.OpenHost(transport, machines, _context.Time),
+                Warn = Warn,
+            });
+        }
+
+        return new RequestHandler(new RequestHandlerParts
         {
             Site = _settings.Site,
             Services = _services,
@@ -92,13 +128,13 @@ public sealed partial class Agent : IAgent, IAgentStatus
             Mesh = _mesh.Node,
             Workflows = _workflows,
             Bodies = _bodies,
-            Tokens = new TokenUsers(client, context.Time),
-            Replicants = EmptyReplicantIndex.Instance,
+            Tokens = _tokens,
+            Replicants = _replicator is null ? EmptyReplicantIndex.Instance : _replicator.Replicants,
+            Replicator = _replicator,
+            Contents = _contents,
             Counters = _collaboration,
-            Owner = new SocketOwners(_settings.Services.Select(SocketOf), context.Time).Find,
+            Owner = new SocketOwners(_settings.Services.Select(SocketOf), _context.Time).Find,
         });
-        _instances = InstancesOf(_settings).ToFrozenDictionary();
-        _mesh.Node.StreamHandler = ServeLinkAsync;
     }
 
     private static ServiceSocket SocketOf(ServiceSettings service) => new(
@@ -114,6 +150,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellation)
     {
+        _handler = await MakeHandlerAsync();
+
         // All addresses are bound before anything is served, so that a mistake in one leaves nothing half started.
         var listeners = ImmutableArray.CreateBuilder<Listener>();
         try
@@ -143,7 +181,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         if (service.Tls is { } tls) Certificates.ForListener(tls);
         return new Listener(
             new ListenerOptions(address, service.Name) { Tls = service.Tls is null ? null : new ListenerTls(this, service.Name).Current, Meant = MeantFor },
-            Context(_handler, _services[service.Name].Counters),
+            Context(_handler!, _services[service.Name].Counters),
             Warn);
     }
 
@@ -157,13 +195,15 @@ public sealed partial class Agent : IAgent, IAgentStatus
         where address is not null
         group service by new System.Net.IPEndPoint(address, service.Upstream.Port) into at
         where at.Count() == 1
-        select KeyValuePair.Create(at.Key, new ListenerService(at.Single().Name, Context(_handler, _services[at.Single().Name].Counters)));
+        select KeyValuePair.Create(at.Key, new ListenerService(at.Single().Name, Context(_handler!, _services[at.Single().Name].Counters)));
 
     private Listener MakeApiListener(System.Net.IPEndPoint address)
     {
         var silence = TimeSpan.FromMilliseconds(Bounds.HeartbeatMs * (Bounds.HeartbeatsMissedMax + 1));
-        var api = new AgentApi(this, _context.Time, silence);
-        return new Listener(new ListenerOptions(address, "api"), Context(new ApiHandler(api), _apiCounters) with { IsDraining = static () => false }, Warn);
+        var api = _replicator is null
+            ? new AgentApi(this, _context.Time, silence)
+            : new AgentApi(this, _context.Time, silence, new ReplicationApi(_settings.Site, _replicator, _context.Time));
+        return new Listener(new ListenerOptions(address, "api"), Context(new ApiHandler(api, address.Address), _apiCounters) with { IsDraining = static () => false }, Warn);
     }
 
     private ServerContext Context(IExchangeHandler handler, InterceptionCounters counters) =>
@@ -202,7 +242,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             ClientAddress = inbound.Opening.ClientAddress,
             Link = inbound,
         };
-        var connection = new ServerConnection(inbound.Channel, origin, Context(_handler, _linkCounters));
+        var connection = new ServerConnection(inbound.Channel, origin, Context(_handler!, _linkCounters));
         var running = connection.RunAsync();
         _inbound[connection] = running;
         await running;
@@ -281,7 +321,10 @@ public sealed partial class Agent : IAgent, IAgentStatus
     {
         foreach (var listener in _listeners) await listener.DisposeAsync();
         foreach (var connection in _inbound.Keys) connection.Abort();
+        if (_replicator is not null) await _replicator.DisposeAsync();
+        if (_stores is not null) await _stores.DisposeAsync();
         await _mesh.DisposeAsync();
+        _seal?.Dispose();
         foreach (var service in _services.Values) await service.Pool.DisposeAsync();
         await _workflowSweep.DisposeAsync();
         _deadlines.Dispose();

@@ -73,6 +73,12 @@ public sealed class Exchange
     /// <summary>The target that the service gets: the request's, without a scope's prefix.</summary>
     public ReadOnlySpan<byte> Target => _rootedTarget.Length > 0 ? _rootedTarget : Request.Target[_targetStart..];
 
+    /// <summary>The length that the request's body has where it goes, when that is not the client's; -1 when it is.</summary>
+    internal long SentLength { get; set; }
+
+    /// <summary>Changes the answer's body on its way to the client: given its head and body, another body or null. Null for none.</summary>
+    internal Func<ResponseHead, BodySource, BodySource?>? TranslateAnswer { get; set; }
+
     /// <summary>Whether anything of an answer was sent or gathered.</summary>
     public bool AnswerStarted { get; private set; }
 
@@ -120,6 +126,8 @@ public sealed class Exchange
         ResponseEdits.Clear();
         _rootedTarget = [];
         _targetStart = 0;
+        SentLength = -1;
+        TranslateAnswer = null;
         AnswerStarted = AnswerLate = AnswerFromPeer = false;
         Status = 0;
         BytesSent = 0;
@@ -158,6 +166,9 @@ public sealed class Exchange
         var rest = Request.Target[restStart..];
         if (rest.IsEmpty || rest[0] != '/') _rootedTarget = [(byte)'/', .. rest];
     }
+
+    /// <summary>Puts another target in place of the client's.</summary>
+    internal void ReplaceTarget(byte[] target) => _rootedTarget = target;
 
     // ---- deadlines and the client's presence ------------------------------------------------------------------
 
@@ -256,6 +267,14 @@ public sealed class Exchange
         return Output.FlushAsync();
     }
 
+    /// <summary>Tells a client that waits for it to send its body.</summary>
+    internal async ValueTask ContinueAsync()
+    {
+        if (!Request.ExpectsContinue || Request.MinorVersion == 0 || RequestBody.IsTouched || RequestBody.IsComplete) return;
+        Output.Write("HTTP/1.1 100 Continue\r\n\r\n"u8);
+        await Output.FlushAsync();
+    }
+
     /// <summary>Writes the head of the application's answer, without sending it.</summary>
     /// <returns>How the body is to be delimited towards the client.</returns>
     internal BodyFraming StartAnswer(ResponseHead head, BodyFraming framing)
@@ -323,7 +342,48 @@ public sealed class Exchange
         return SendAsync();
     }
 
+    /// <summary>Answers with an application's answer that was kept.</summary>
+    /// <param name="answer">The answer.</param>
+    internal ValueTask RespondAsync(KeptAnswer answer)
+    {
+        if (ClientGone) return default;
+        var fields = new FieldLines().AddEncoded(answer.Fields.Span);
+        WriteOwn(answer.Status, "", answer.Body.Span, fields);
+        return SendAsync();
+    }
+
+    /// <summary>Answers with a body that is streamed from here.</summary>
+    /// <param name="status">The status code.</param>
+    /// <param name="fields">Its fields, without those of the framing.</param>
+    /// <param name="body">The body.</param>
+    /// <param name="size">Its bytes.</param>
+    internal async ValueTask RespondAsync(int status, FieldLines fields, BodySource body, long size)
+    {
+        WriteOwnHead(status, "", size, fields);
+        try
+        {
+            for (ReadOnlyMemory<byte> piece; !(piece = await body.ReadAsync()).IsEmpty;)
+            {
+                Arm(Phase.Write, Bounds.WriteStallTimeMaxMs);
+                await Output.WriteAsync(piece);
+            }
+
+            await SendAsync();
+        }
+        catch (IOException)
+        {
+            // Cut short, and seen to be: what was promised by the length does not come.
+            AbortClient();
+        }
+    }
+
     private void WriteOwn(int status, string mediaType, ReadOnlySpan<byte> body, FieldLines? fields)
+    {
+        WriteOwnHead(status, mediaType, body.Length, fields);
+        if (Request.Method != Proto.Http.HttpMethod.Head) Output.Write(body);
+    }
+
+    private void WriteOwnHead(int status, string mediaType, long size, FieldLines? fields)
     {
         AnswerStarted = true;
         Status = status;
@@ -333,11 +393,10 @@ public sealed class Exchange
         added.AddEncoded(_siteLine);
         added.AddEncoded(_date.Now);
         if (mediaType.Length > 0) added.Add("Content-Type"u8, mediaType);
-        if (status is not 204) added.Add("Content-Length"u8, body.Length.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (status is not 204) added.Add("Content-Length"u8, size.ToString(System.Globalization.CultureInfo.InvariantCulture));
         var option = ConnectionOption(status);
         if (!option.IsEmpty) added.Add("Connection"u8, option);
         HeadWriter.WriteOwnResponse(Output, status, added);
-        if (Request.Method != Proto.Http.HttpMethod.Head) Output.Write(body);
     }
 
     private async ValueTask SendAsync()

@@ -116,7 +116,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
         _sent = false;
         _offeredUpgradeWithBody = exchange.Request.IsUpgrade && body.Framing != BodyFraming.None;
         Answer.RequestMethod = exchange.Request.Method;
-        HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits, DefaultHost);
+        HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits, DefaultHost, exchange.SentLength);
         return SendCoreAsync(exchange, body);
     }
 
@@ -295,7 +295,8 @@ public sealed class UpstreamConnection : IAsyncDisposable
     public async ValueTask<CallFailure> RelayAsync(Exchange exchange)
     {
         if (Answer.Status == 101) return await SwitchAsync(exchange);
-        var framing = exchange.StartAnswer(Answer, _body.Framing);
+        var body = exchange.TranslateAnswer?.Invoke(Answer, _body) ?? _body;
+        var framing = exchange.StartAnswer(Answer, body.Framing);
         var output = exchange.Output;
         var fromService = true;
         try
@@ -303,7 +304,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
             while (true)
             {
                 fromService = true;
-                var reading = _body.ReadAsync();
+                var reading = body.ReadAsync();
                 if (!reading.IsCompleted)
                 {
                     // Nothing more is there yet: the client gets what was gathered, and its going away is noticed.
@@ -323,7 +324,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
             }
 
             fromService = false;
-            BodyWriter.WriteEnd(output, framing, _body.Trailers);
+            BodyWriter.WriteEnd(output, framing, body.Trailers);
             await output.FlushAsync();
             exchange.Disarm();
             _discarding = true;
@@ -350,16 +351,43 @@ public sealed class UpstreamConnection : IAsyncDisposable
         return await Tunnel.RunAsync(exchange, _channel, _input);
     }
 
-    // ---- a small exchange of the agent's own --------------------------------------------------------------------
+    // ---- an exchange of the agent's own -------------------------------------------------------------------------
 
-    /// <summary>Sends a whole request and keeps the whole answer.</summary>
+    /// <summary>Sends a whole request of the agent's own and keeps the whole answer.</summary>
+    /// <param name="head">The head, with what follows it when there is no <paramref name="body"/>.</param>
+    /// <param name="body">The body, delimited by its length; null for none.</param>
+    /// <param name="method">The method, by which the answer is read.</param>
+    /// <param name="limits">How much and how long.</param>
+    /// <param name="deadlines">Where the time is counted.</param>
     /// <exception cref="IOException">The answer was lost, late, too large, or no HTTP.</exception>
-    internal async Task<Identity.ServiceAnswer> CallAsync(ReadOnlyMemory<byte> request, HttpMethod method, int sizeMax, Deadlines deadlines)
+    internal async Task<KeptAnswer> CallAsync(ReadOnlyMemory<byte> head, BodySource? body, HttpMethod method, CallLimits limits, Deadlines deadlines)
+    {
+        var kept = new MemoryStream();
+        await ExchangeAsync(head, body, method, limits.TimeMaxMs, deadlines, piece =>
+        {
+            if (kept.Length + piece.Length > limits.SizeMax) throw new IOException($"the answer is larger than {limits.SizeMax} bytes");
+            kept.Write(piece.Span);
+            return default;
+        });
+        return new KeptAnswer(Answer.Status, KeptAnswer.FieldsOf(Answer), kept.ToArray());
+    }
+
+    /// <summary>Sends a whole request of the agent's own and hands on the answer's body, piece by piece.</summary>
+    /// <param name="head">The head, with what follows it when there is no <paramref name="body"/>.</param>
+    /// <param name="body">The body, delimited by its length; null for none.</param>
+    /// <param name="method">The method, by which the answer is read.</param>
+    /// <param name="timeMaxMs">Milliseconds until the answer's head, and between two pieces of it.</param>
+    /// <param name="deadlines">Where the time is counted.</param>
+    /// <param name="take">Takes the pieces; <see cref="Answer"/> is there before the first.</param>
+    /// <exception cref="IOException">The answer was lost, late, or no HTTP.</exception>
+    internal async Task ExchangeAsync(
+        ReadOnlyMemory<byte> head, BodySource? body, HttpMethod method, int timeMaxMs, Deadlines deadlines, Func<ReadOnlyMemory<byte>, ValueTask> take)
     {
         using var deadline = deadlines.Register(Abort);
-        deadline.Arm(Bounds.OwnCallTimeMaxMs);
+        deadline.Arm(timeMaxMs);
+        _answerBegun = _sent = false;
         Answer.RequestMethod = method;
-        await _channel.Output.WriteAsync(request);
+        var sending = SendOwnAsync(head, body);
         do
         {
             await ReadOwnHeadAsync();
@@ -367,14 +395,26 @@ public sealed class UpstreamConnection : IAsyncDisposable
         while (Answer.IsInterim);
 
         _body.Begin(Answer.Framing, Answer.ContentLength);
-        var body = new MemoryStream();
-        for (ReadOnlyMemory<byte> piece; !(piece = await _body.ReadAsync()).IsEmpty;)
-        {
-            if (body.Length + piece.Length > sizeMax) throw new IOException($"the answer is larger than {sizeMax} bytes");
-            body.Write(piece.Span);
-        }
+        for (ReadOnlyMemory<byte> piece; !(piece = await _body.ReadAsync()).IsEmpty; deadline.Arm(timeMaxMs)) await take(piece);
 
-        return new Identity.ServiceAnswer(Answer.Status, body.ToArray());
+        // An answer may come before the whole request is taken; the connection is then of no further use.
+        _sent = sending.IsCompletedSuccessfully;
+    }
+
+    private async Task SendOwnAsync(ReadOnlyMemory<byte> head, BodySource? body)
+    {
+        try
+        {
+            await _channel.Output.WriteAsync(head);
+            if (body is null) return;
+            for (ReadOnlyMemory<byte> piece; !(piece = await body.ReadAsync()).IsEmpty;) await _channel.Output.WriteAsync(piece);
+        }
+        catch (IOException e)
+        {
+            // A service that has answered may close before it took everything; its answer is still read.
+            Note(e);
+            throw;
+        }
     }
 
     private async Task ReadOwnHeadAsync()
@@ -383,6 +423,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
         {
             var read = await _input.ReadAsync();
             if (read.Buffer.IsEmpty) throw new IOException("the connection was closed before an answer");
+            _answerBegun = true;
             switch (_parser.Parse(read.Buffer, Answer, out var consumed, out var refusal))
             {
                 case ParseStatus.Done:

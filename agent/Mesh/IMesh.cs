@@ -36,6 +36,9 @@ public sealed record StreamOpening
 
     /// <summary><c>http</c> or <c>https</c>: how the client reached the first agent.</summary>
     public string Scheme { get; init; } = "http";
+
+    /// <summary>Whether the other site, a member of the group that the workflow's scope names, is to replicate the request.</summary>
+    public bool Replicate { get; init; }
 }
 
 /// <summary>The workflow that a forwarded request belongs to, so that its sub-requests keep their scope at the other site.</summary>
@@ -98,6 +101,9 @@ public sealed record SiteStatus
 
     /// <summary>The random name of the site's durable data, made with it; empty when it was not heard.</summary>
     public string Incarnation { get; init; } = "";
+
+    /// <summary>The public key for which credentials are sealed to the site, in Base64; empty when it was not heard.</summary>
+    public string SealingKey { get; init; } = "";
 
     /// <summary>The version of the agent there.</summary>
     public string AgentVersion { get; init; } = "";

@@ -87,6 +87,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         Draining = _draining,
         AgentVersion = _options.AgentVersion,
         Incarnation = _options.Incarnation,
+        SealingKey = _options.SealingKey,
         Services = _services,
         RoundTrips = Sites
             .Where(site => !site.IsSelf && site.RoundTrip is not null)
@@ -154,6 +155,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
             Groups = opening.User?.Groups ?? [],
             ClientAddress = opening.ClientAddress,
             Scheme = opening.Scheme,
+            Replicate = opening.Replicate,
         });
     }
 
@@ -172,9 +174,13 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
             User = head.User.Length > 0 ? new UserIdentity(head.User, head.Groups) : null,
             ClientAddress = head.ClientAddress,
             Scheme = head.Scheme,
+            Replicate = head.Replicate,
         };
         _ = _handler(new InboundStream(link.Peer, opening, channel));
     }
+
+    /// <summary>Told the name of a site of which something was heard or noticed. Set before the start.</summary>
+    public Action<string>? SiteChanged { get; set; }
 
     /// <summary>Takes messages: the site that sent it (proven), the channel, the bytes, valid during the call only. Set before the start.</summary>
     public MeshMessageHandler? MessageHandler { get; set; }
@@ -193,7 +199,11 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
 
     void ILinkOwner.OnMessage(LinkSession link, ulong channel, ReadOnlySpan<byte> message) => MessageHandler?.Invoke(link.Peer, channel, message);
 
-    void ILinkOwner.OnChanged(LinkSession link) => Publish();
+    void ILinkOwner.OnChanged(LinkSession link)
+    {
+        Publish();
+        SiteChanged?.Invoke(link.Peer);
+    }
 
     void ILinkOwner.Warn(string message) => _warn(message);
 
@@ -215,6 +225,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
             Services = _services,
             AgentVersion = _options.AgentVersion,
             Incarnation = _options.Incarnation,
+            SealingKey = _options.SealingKey,
         },
         .. Sessions.OrderBy(link => link.Peer, StringComparer.Ordinal).Select(link => link.Status),
     ];

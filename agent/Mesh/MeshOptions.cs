@@ -60,4 +60,7 @@ public sealed record MeshOptions
 
     /// <summary>The name of this site's durable data.</summary>
     public string Incarnation { get; init; } = "";
+
+    /// <summary>The public key for which credentials are sealed to this site; empty for none.</summary>
+    public string SealingKey { get; init; } = "";
 }

@@ -1,16 +1,21 @@
 using System.Collections.Immutable;
+using Cheops.Proto.Operations;
 using Cheops.Proto.Scopes;
 
 namespace Cheops.Agent.Planning;
 
-/// <summary>
-/// Tells whether a request's path names a replicant, by meta-id or by a local id. Asked once for every request that
-/// comes from a client or a workflow, so an answer for a path that names none takes well under a microsecond,
-/// allocates nothing and never blocks.
-/// </summary>
+/// <summary>Tells which requests name a replicant, by meta-id or by a local id.</summary>
 public interface IReplicantIndex
 {
-    /// <summary>The replicant that a path names, or null: not replicated.</summary>
+    /// <summary>
+    /// Whether a path may name a replicant; false is certain. Asked once for every request that comes from a client or a
+    /// workflow: answers in well under a microsecond, allocates nothing and never blocks.
+    /// </summary>
+    /// <param name="service">The service that is addressed.</param>
+    /// <param name="path">The path as it came, percent-encoded, without the scope prefix and the query.</param>
+    bool MayName(string service, ReadOnlySpan<byte> path);
+
+    /// <summary>The replicant that a path names, or null: not replicated. May read the disk: not for threads that serve sockets.</summary>
     /// <param name="service">The service that is addressed.</param>
     /// <param name="path">The path as it came, percent-encoded, without the scope prefix and the query.</param>
     Replicant? Find(string service, ReadOnlySpan<byte> path);
@@ -20,7 +25,8 @@ public interface IReplicantIndex
 /// <param name="MetaId">The id that stands for it at every site.</param>
 /// <param name="Operator">How its replicas are kept the same.</param>
 /// <param name="Sites">The sites that hold a replica, at least one.</param>
-public sealed record Replicant(string MetaId, ReplicationOperator Operator, ImmutableArray<string> Sites);
+/// <param name="Record">What the table keeps of it; null where only the plan matters.</param>
+public sealed record Replicant(string MetaId, ReplicationOperator Operator, ImmutableArray<string> Sites, ReplicantRecord? Record = null);
 
 /// <summary>The index of an agent that holds no replicants.</summary>
 public sealed class EmptyReplicantIndex : IReplicantIndex
@@ -31,6 +37,9 @@ public sealed class EmptyReplicantIndex : IReplicantIndex
     private EmptyReplicantIndex()
     {
     }
+
+    /// <inheritdoc/>
+    public bool MayName(string service, ReadOnlySpan<byte> path) => false;
 
     /// <inheritdoc/>
     public Replicant? Find(string service, ReadOnlySpan<byte> path) => null;

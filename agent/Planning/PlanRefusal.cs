@@ -13,10 +13,12 @@ public enum PlanRefusalKind
     VersionMismatch,
     /// <summary>The plan would name more than <see cref="Proto.Bounds.PlanSiteCountMax"/> sites.</summary>
     TooLarge,
+    /// <summary>The scope of a change names other sites than those that hold the replicant.</summary>
+    OtherSites,
 }
 
 /// <summary>Why a scope cannot be carried out. Answered before anything is executed, stage <c>plan</c>, safe to retry.</summary>
 /// <param name="Kind">The reason.</param>
 /// <param name="Detail">A sentence for the user: what, where, and what to do.</param>
-/// <param name="Status">The status that tells it: 422, since the scope was understood and cannot be carried out.</param>
+/// <param name="Status">The status that tells it: 422, since the scope was understood and cannot be carried out; 409 for <see cref="PlanRefusalKind.OtherSites"/>.</param>
 public sealed record PlanRefusal(PlanRefusalKind Kind, string Detail, int Status = 422);

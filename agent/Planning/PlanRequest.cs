@@ -29,6 +29,9 @@ public readonly ref struct PlanRequest
 
     /// <summary>The path as it came, without the scope prefix and the query; empty to leave replicants aside.</summary>
     public ReadOnlySpan<byte> Path { get; init; }
+
+    /// <summary>Whether the method only reads.</summary>
+    public bool IsRead { get; init; }
 }
 
 /// <summary>A plan, or why there is none; with notes either way.</summary>
@@ -39,6 +42,9 @@ public sealed class PlanResult
 
     /// <summary>The plan; null when it was refused.</summary>
     public Plan? Plan { get; }
+
+    /// <summary>The replicant that the path names; null for none.</summary>
+    public Replicant? Replicant { get; init; }
 
     /// <summary>Why there is no plan; null when there is one.</summary>
     public PlanRefusal? Refusal { get; }

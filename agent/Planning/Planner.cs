@@ -10,7 +10,7 @@ namespace Cheops.Agent.Planning;
 /// same plan. Safe from any thread.
 /// </summary>
 /// <remarks>
-/// 1. What came over a link runs here. 2. What names a replicant is an operation for its group. 3. A service that the
+/// 1. What came over a link runs here. 2. What names a replicant is read at one of its sites or changed at all. 3. A service that the
 /// scope does not name, and every service without a scope, runs here. 4. The whole of a client's scope is checked, also
 /// what it says of services that are called later, so that nothing is executed half-way. 5. The location is evaluated.
 /// </remarks>
@@ -46,26 +46,24 @@ public sealed class Planner
             return _here;
 
         // 2.
-        if (!request.Path.IsEmpty && _replicants.Find(request.Service, request.Path) is { } replicant)
-            return PlanReplicant(replicant);
+        var replicant = request.Path.IsEmpty ? null : _replicants.Find(request.Service, request.Path);
+        var table = TableOf(sites);
 
         // 3.
         if (request.Scope is not { } scope)
-            return _here;
-        var table = TableOf(sites);
+            return replicant is null ? _here : PlanReplicant(replicant, request.IsRead, table);
 
         // 4.
         if (request.Origin == RequestOrigin.Client && Refuse(scope, request.Service, table) is { } refused)
             return new PlanResult(null, refused, []);
         if (scope.LocationOf(request.Service, addressed: request.Origin == RequestOrigin.Client) is not { } location)
-            return _here;
+            return replicant is null ? _here : PlanReplicant(replicant, request.IsRead, table);
 
         // 5.
         var evaluation = new PlanEvaluation(request.Service, table);
         var plan = evaluation.Evaluate(location);
-        return evaluation.Refusal is { } refusal
-            ? new PlanResult(null, refusal, evaluation.Notes)
-            : new PlanResult(plan, null, evaluation.Notes);
+        if (evaluation.Refusal is { } refusal) return new PlanResult(null, refusal, evaluation.Notes);
+        return replicant is null ? new PlanResult(plan, null, evaluation.Notes) : PlanReplicantAsScoped(replicant, plan!, request.IsRead, table);
     }
 
     private PlanRefusal? Refuse(Scope scope, string addressed, SiteTable table)
@@ -84,10 +82,30 @@ public sealed class Planner
         return null;
     }
 
-    private PlanResult PlanReplicant(Replicant replicant)
+    // A change goes to all replicas; a read to the one here, else to the nearest.
+    private PlanResult PlanReplicant(Replicant replicant, bool isRead, SiteTable table)
     {
+        if (isRead) return new PlanResult(new SitePlan(NearestOf(replicant, table), replicant.Sites.Contains(Site)), null, []) { Replicant = replicant };
         var replicas = ImmutableArray.CreateRange(replicant.Sites, Plan (site) => new SitePlan(site, site == Site));
-        return new PlanResult(new AllPlan(replicant.Operator, replicas, replicant), null, []);
+        return new PlanResult(new AllPlan(replicant.Operator, replicas, replicant), null, []) { Replicant = replicant };
+    }
+
+    private string NearestOf(Replicant replicant, SiteTable table) =>
+        replicant.Sites.Contains(Site) ? Site
+        : replicant.Sites.OrderBy(site => table.Find(site) is { State: SiteState.Up } ? 0 : 1).ThenBy(site => table.Find(site)?.RoundTrip ?? TimeSpan.MaxValue).First();
+
+    // A read may name a site; a change must name all of them, since none of them may be left behind.
+    private PlanResult PlanReplicantAsScoped(Replicant replicant, Plan plan, bool isRead, SiteTable table)
+    {
+        if (isRead) return plan is AllPlan ? PlanReplicant(replicant, isRead, table) : new PlanResult(plan, null, []) { Replicant = replicant };
+        var named = plan is AllPlan all ? all.Replicas.OfType<SitePlan>().Select(one => one.Site) : [plan.ToString()];
+        if (named.ToHashSet().SetEquals(replicant.Sites)) return PlanReplicant(replicant, isRead, table);
+        var refusal = new PlanRefusal(
+            PlanRefusalKind.OtherSites,
+            $"{replicant.MetaId} is replicated at {string.Join(" & ", replicant.Sites)}, and the scope names {plan}; leave the scope out, "
+            + "or change the sites with 'cheops replicants add-site' and 'remove-site'",
+            409);
+        return new PlanResult(null, refusal, []);
     }
 
     // The snapshot is swapped whole, about once a heartbeat; a race here only builds the table twice.

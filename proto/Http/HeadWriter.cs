@@ -21,8 +21,9 @@ public static class HeadWriter
     /// <param name="target">The target, byte for byte.</param>
     /// <param name="edits">What is taken out and put in.</param>
     /// <param name="defaultHost">What Host says when the client, being an old one, names none.</param>
+    /// <param name="length">The length of a body that goes in place of the client's; below 0 for none.</param>
     public static void WriteRequest(
-        IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits, ReadOnlySpan<byte> defaultHost = default)
+        IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits, ReadOnlySpan<byte> defaultHost = default, long length = -1)
     {
         var to = new SpanWriter(output.GetSpan(head.Length + target.Length + defaultHost.Length + edits.Added.Written.Length + 160));
         to.Write(head.MethodBytes);
@@ -39,7 +40,8 @@ public static class HeadWriter
         if (head.MaxForwards is { } hops) to.WriteNumberField("Max-Forwards: "u8, hops - 1);
 
         // The length is written anew: however oddly it was spelt, the next hop reads the same number.
-        if (head.Framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
+        if (length >= 0) to.WriteNumberField("Content-Length: "u8, length);
+        else if (head.Framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
         else if (head.Framing == BodyFraming.Length) to.WriteNumberField("Content-Length: "u8, head.ContentLength);
         if (head.TakesTrailers) to.Write(head.IsUpgrade ? "TE: trailers\r\nConnection: TE, upgrade\r\n"u8 : "TE: trailers\r\nConnection: TE\r\n"u8);
         else if (head.IsUpgrade) to.Write("Connection: upgrade\r\n"u8);

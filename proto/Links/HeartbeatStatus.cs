@@ -26,6 +26,9 @@ public sealed record HeartbeatStatus
     /// <summary>A random name of the site's durable data, made with it.</summary>
     public string Incarnation { get; init; } = "";
 
+    /// <summary>The public key for which credentials are sealed to the site, in Base64; empty for none.</summary>
+    public string SealingKey { get; init; } = "";
+
     /// <summary>The services offered, each with its version (<c>major.minor</c> or empty).</summary>
     public ImmutableDictionary<string, string> Services { get; init; } = ImmutableDictionary<string, string>.Empty;
 
@@ -46,6 +49,7 @@ public sealed record HeartbeatStatus
         if (SharesBulk) json.WriteBoolean("sharesBulk", true);
         json.WriteString("agent", AgentVersion);
         json.WriteString("incarnation", Incarnation);
+        if (SealingKey.Length > 0) json.WriteString("sealingKey", SealingKey);
         json.WriteStartObject("services");
         foreach (var (name, version) in Services) json.WriteString(name, version);
         json.WriteEndObject();
@@ -74,6 +78,7 @@ public sealed record HeartbeatStatus
                 SharesBulk = root.TryGetProperty("sharesBulk", out var shares) && shares.GetBoolean(),
                 AgentVersion = Text(root, "agent"),
                 Incarnation = Text(root, "incarnation"),
+                SealingKey = Text(root, "sealingKey"),
                 Services = Members(root, "services", Bounds.HeartbeatServicesMax, value => Limited(value.GetString())),
                 RoundTrips = Members(root, "roundTrips", Bounds.SiteCountMax, value => Math.Clamp(value.GetInt64(), 0, 3_600_000_000)),
             };

@@ -28,6 +28,9 @@ public sealed record StreamHead
     /// <summary><c>http</c> or <c>https</c>.</summary>
     public string Scheme { get; init; } = "http";
 
+    /// <summary>Whether the receiver is to replicate the request, as its scope says, instead of carrying it out at its site.</summary>
+    public bool Replicate { get; init; }
+
     /// <summary>Encodes it.</summary>
     public ReadOnlyMemory<byte> Encode()
     {
@@ -47,6 +50,7 @@ public sealed record StreamHead
 
         json.WriteString("client", ClientAddress);
         json.WriteString("scheme", Scheme);
+        if (Replicate) json.WriteBoolean("replicate", true);
         json.WriteEndObject();
         json.Flush();
         return buffer.WrittenMemory;
@@ -71,6 +75,7 @@ public sealed record StreamHead
                     : [],
                 ClientAddress = Text(root, "client", 64),
                 Scheme = Text(root, "scheme", 5),
+                Replicate = root.TryGetProperty("replicate", out var replicate) && replicate.GetBoolean(),
             };
             return head.Service.Length > 0 && head.Scheme is "http" or "https" && head.Groups.Length <= Bounds.UserGroupCountMax ? head : null;
         }

@@ -130,6 +130,7 @@ internal sealed partial class LinkSession
                     Services = PeerStatus.Services,
                     AgentVersion = PeerStatus.AgentVersion,
                     Incarnation = PeerStatus.Incarnation,
+                    SealingKey = PeerStatus.SealingKey,
                 };
             }
         }

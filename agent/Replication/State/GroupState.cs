@@ -257,6 +257,7 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
     /// <summary>Takes in an operation from a snapshot.</summary>
     internal void Import(OperationState state)
     {
+        if (state.IsFinished && !state.IsDiverged) return;
         _operations[state.Id] = state;
         _open[state.Index] = state;
         if (state.IsFinished) return;

@@ -28,7 +28,7 @@ public sealed class OperationState
     {
         (Id, Index, Kind, Operator, Repetition) = (operation.Id, index, operation.Kind, operation.Operator, operation.Repetition);
         (Key, Resource, Method, Target, AtUnixMs) = (operation.Replicant, operation.Resource, operation.Method, operation.Target, operation.AtUnixMs);
-        (Origin, Decider, Sites) = (operation.Origin, decider, sites);
+        (Origin, Decider, Sites, BodyHash) = (operation.Origin, decider, sites, operation.BodyHash.ToArray());
         _steps = new SiteStep[sites.Length];
         _answers = new ServiceResult?[sites.Length];
     }
@@ -59,6 +59,9 @@ public sealed class OperationState
 
     /// <summary>The target, with meta-ids.</summary>
     public string Target { get; }
+
+    /// <summary>The hash under which its body is kept; empty for a body in the log, or none.</summary>
+    public ReadOnlyMemory<byte> BodyHash { get; }
 
     /// <summary>Where it came in.</summary>
     public string Origin { get; }

@@ -158,6 +158,8 @@ public class PlannerTests
 
     private sealed class OneReplicant : IReplicantIndex
     {
+        public bool MayName(string service, ReadOnlySpan<byte> path) => true;
+
         public Replicant? Find(string service, ReadOnlySpan<byte> path) =>
             Encoding.ASCII.GetString(path) == "/v2/images/42" ? new Replicant("42", ReplicationOperator.Eventual, ["Site1", "Site2"]) : null;
     }

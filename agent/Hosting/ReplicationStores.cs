@@ -1,0 +1,67 @@
+using Cheops.Agent.Replication;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+using Cheops.Store.Contents;
+using Cheops.Store.Log;
+using Cheops.Store.Table;
+
+namespace Cheops.Agent.Hosting;
+
+/// <summary>What replication keeps under the data directory: the log of all groups, the replicant table, large bodies.</summary>
+internal sealed class ReplicationStores : IAsyncDisposable
+{
+    private readonly FasterOperationLog _log;
+    private readonly GroupLogRecovery _groups;
+    private readonly LogRetention _retention = new();
+
+    private ReplicationStores(FasterOperationLog log, GroupLogRecovery groups, Journal.Recovery journal, FasterReplicantTable table, FileContentStore contents)
+    {
+        (_log, _groups, Table, Contents) = (log, groups, table, contents);
+        Journal = journal.Open(log, _retention);
+    }
+
+    /// <summary>The replicant table; whoever replicates disposes of it.</summary>
+    public FasterReplicantTable Table { get; }
+
+    /// <summary>Large bodies.</summary>
+    public FileContentStore Contents { get; }
+
+    /// <summary>This site's own notes.</summary>
+    public Journal Journal { get; }
+
+    /// <summary>Opens everything; what a crash left is repaired.</summary>
+    /// <param name="data">The data directory.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="warn">Told what was found damaged.</param>
+    /// <exception cref="IOException">Something cannot be opened; the message says what and what to do.</exception>
+    public static ReplicationStores Open(DataDirectory data, TimeProvider time, Action<string> warn)
+    {
+        var groups = new GroupLogRecovery();
+        var journal = new Journal.Recovery();
+        var log = FasterOperationLog.Open(data.PathOf("log"), Visit);
+        if (log.Recovery.Damage is { } lost) warn(lost.ToString());
+        var table = FasterReplicantTable.Open(data.PathOf("table"));
+        if (table.Damage is { } damage) warn($"the replicant table was begun anew, and is filled from the groups' logs: {damage}");
+        return new ReplicationStores(log, groups, journal, table, new FileContentStore(data.PathOf("contents"), time));
+
+        void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)
+        {
+            groups.Visit(position, record, payload);
+            journal.Visit(position, record, payload);
+        }
+    }
+
+    /// <summary>Opens the groups.</summary>
+    public ValueTask<IGroupHost> OpenHost(IGroupTransport transport, Func<GroupFounding, IGroupMachine> machines, TimeProvider time) =>
+        new(new GroupHost(_log, _groups, transport, machines, _retention, time, Random.Shared));
+
+    /// <summary>Bytes that the log takes on disk.</summary>
+    public long LogDiskBytes => _log.DiskBytes;
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _log.DisposeAsync();
+        await Contents.DisposeAsync();
+    }
+}

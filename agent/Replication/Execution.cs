@@ -1,0 +1,164 @@
+using System.Text;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Replication.State;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+
+namespace Cheops.Agent.Replication;
+
+/// <summary>One operation to be carried out at this site.</summary>
+/// <param name="Operation">What it carries.</param>
+/// <param name="State">Where it stands.</param>
+/// <param name="Replicant">The replicant as the table has it; null while it is not made.</param>
+/// <param name="Decides">Whether this site decides it.</param>
+/// <param name="MayBeExecuted">Whether it may have been executed here before.</param>
+/// <param name="EarlierDone">Completes when all that was accepted before it is done here; tells whether there was anything to wait for.</param>
+internal sealed record ExecutionTask(
+    Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone);
+
+/// <summary>
+/// Carries one operation out against this site's own service instance, which sees an ordinary request (DESIGN.md
+/// section 7, <em>Decide, then follow</em> and <em>Faults at following sites</em>).
+/// </summary>
+/// <remarks>
+/// 1. What may have been executed is resolved by looking, before anything is sent. 2. For what looking cannot tell, a
+/// durable mark is made. 3. The request is sent. 4. What the service answers is judged: a deciding site tries once and
+/// looks when in doubt; a following site tries until it succeeds, is refused for good, or is in doubt.
+/// </remarks>
+internal sealed class Execution(string site, IReplicaService service, ReplicaRequests requests, Doubt doubt, Journal journal, TimeProvider time, Action<string> warn)
+{
+    /// <summary>Decides.</summary>
+    public async Task<Verdict> DecideAsync(ExecutionTask task, CancellationToken cancellation)
+    {
+        for (var again = task.MayBeExecuted; ; again = false)
+        {
+            if (again && await ResolveAsync(task, cancellation) is { } resolved) return resolved;
+            var reply = await SendAsync(task, cancellation);
+            switch (reply.Kind)
+            {
+                case ReplyKind.NotReached:
+                    return NotDone(VerdictKind.NotExecuted, 503, reply.Detail);
+                case ReplyKind.Answered when IsDone(reply.Answer!, task.Operation.Kind, repeated: again):
+                    return await DoneAsync(task, reply.Answer!);
+                case ReplyKind.Answered when reply.Answer!.Status < 500:
+                    if (await task.EarlierDone()) continue;
+                    return Refused(reply.Answer);
+                default:
+                    return await LookedAtAsync(task, reply, cancellation);
+            }
+        }
+    }
+
+    /// <summary>Follows.</summary>
+    public async Task<Verdict> FollowAsync(ExecutionTask task, CancellationToken cancellation)
+    {
+        var again = task.MayBeExecuted;
+        for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
+        {
+            if (again && await ResolveAsync(task, cancellation) is { } resolved) return resolved;
+            var reply = await SendAsync(task, cancellation);
+            if (reply.Kind == ReplyKind.Answered && IsDone(reply.Answer!, task.Operation.Kind, repeated: true)) return await DoneAsync(task, reply.Answer!);
+            if (reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status))
+            {
+                if (await task.EarlierDone()) continue;
+                return await RefusedHereAsync(task, reply.Answer, again, cancellation);
+            }
+
+            if (pause == Bounds.FollowPauseMinMs || pause == Bounds.FollowPauseMaxMs)
+                warn($"operation {task.State.Id} on {task.State.Key} waits at {site}: {Describe(reply)}; it is tried again");
+            if (reply.Kind == ReplyKind.Lost || (reply.Answer is { Status: >= 500 and not 503 })) again = true;
+            await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellation);
+        }
+    }
+
+    private static string Describe(ServiceReply reply) => reply.Answer is { } answer ? $"the service answered {answer.Status}" : reply.Detail;
+
+    // Definite: the application looked at the request and does not want it.
+    private static bool IsRefusal(int status) => status is >= 400 and < 500 and not (401 or 408 or 425 or 429);
+
+    private static bool IsDone(KeptAnswer answer, OperationKind kind, bool repeated) =>
+        answer.Status is >= 200 and < 400 || (repeated && kind == OperationKind.Delete && answer.Status is 404 or 410);
+
+    // ---- 1: what may have been executed ------------------------------------------------------------------------------
+
+    private async Task<Verdict?> ResolveAsync(ExecutionTask task, CancellationToken cancellation)
+    {
+        switch (task.Operation.Repetition)
+        {
+            case Repetition.Idempotent:
+                return null;
+            case Repetition.Lookup:
+                return await doubt.FindCreatedAsync(task, cancellation) is { } found ? await DoneAsync(task, found) : null;
+            default:
+                return journal.Find(task.Operation.Id) switch
+                {
+                    null => null,
+                    { Status: 0 } => NotDone(VerdictKind.InDoubt, 0, "it was being sent when the agent ended, and looking does not tell whether it was executed"),
+                    { Status: >= 200 and < 400 } noted => new Verdict(VerdictKind.Done, new ServiceResult(noted.Status, noted.LocalId, ""), "", null, ""),
+                    { } noted => NotDone(IsRefusal(noted.Status) ? VerdictKind.Refused : VerdictKind.InDoubt, noted.Status, $"the service had answered {noted.Status}"),
+                };
+        }
+    }
+
+    // ---- 2, 3: sending ------------------------------------------------------------------------------------------------
+
+    private async Task<ServiceReply> SendAsync(ExecutionTask task, CancellationToken cancellation)
+    {
+        var operation = task.Operation;
+        if (operation.Repetition == Repetition.Marked) await journal.SendingAsync(operation.Id);
+        var (send, body) = await requests.BuildAsync(task, cancellation);
+        await using (body)
+        {
+            var reply = await service.SendAsync(send, cancellation);
+            if (operation.Repetition != Repetition.Marked) return reply;
+            if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);
+            else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, "");
+            return reply;
+        }
+    }
+
+    // ---- 4: judging -----------------------------------------------------------------------------------------------------
+
+    private async Task<Verdict> LookedAtAsync(ExecutionTask task, ServiceReply reply, CancellationToken cancellation)
+    {
+        var (told, found) = await doubt.LookAsync(task, cancellation);
+        return told switch
+        {
+            true => await DoneAsync(task, found ?? reply.Answer ?? new KeptAnswer(200, default, default)),
+            false when reply.Answer is { } answer => Refused(answer),
+            false => NotDone(VerdictKind.NotExecuted, 502, reply.Detail),
+            null => new Verdict(VerdictKind.InDoubt, new ServiceResult(reply.Answer?.Status ?? 0, "", Excerpt(reply.Answer)), "", reply.Answer, Describe(reply)),
+        };
+    }
+
+    private async Task<Verdict> RefusedHereAsync(ExecutionTask task, KeptAnswer answer, bool again, CancellationToken cancellation)
+    {
+        // Our own request of an earlier attempt may be what the name is taken by.
+        if (again && task.Operation.Repetition == Repetition.Lookup && answer.Status == 409
+            && await doubt.FindCreatedAsync(task, cancellation) is { } found)
+            return await DoneAsync(task, found);
+        return Refused(answer);
+    }
+
+    private ValueTask<Verdict> DoneAsync(ExecutionTask task, KeptAnswer answer)
+    {
+        var (localId, metaId) = requests.IdsOf(task, answer);
+        return new(new Verdict(VerdictKind.Done, new ServiceResult(answer.Status, localId, ""), metaId, answer, ""));
+    }
+
+    private static Verdict Refused(KeptAnswer answer) =>
+        new(VerdictKind.Refused, new ServiceResult(answer.Status, "", Excerpt(answer)), "", answer, "");
+
+    private static Verdict NotDone(VerdictKind kind, int status, string detail) =>
+        new(kind, new ServiceResult(status, "", Bounded(detail)), "", null, detail);
+
+    private static string Excerpt(KeptAnswer? answer)
+    {
+        if (answer is null) return "";
+        var text = Encoding.UTF8.GetString(answer.Body.Span[..Math.Min(answer.Body.Length, Bounds.AnswerExcerptSizeMax / 2)]);
+        return Bounded(text);
+    }
+
+    // Characters that are no whole UTF-8 become three bytes each.
+    private static string Bounded(string text) => text.Length <= Bounds.AnswerExcerptSizeMax / 3 ? text : text[..(Bounds.AnswerExcerptSizeMax / 3)];
+}

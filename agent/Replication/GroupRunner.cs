@@ -1,0 +1,466 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Replication.State;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+
+namespace Cheops.Agent.Replication;
+
+/// <summary>What all groups of a site share.</summary>
+internal sealed record GroupRunnerParts
+{
+    public required string Site { get; init; }
+
+    public required Replicants Replicants { get; init; }
+
+    public required Execution Execution { get; init; }
+
+    public required Journal Journal { get; init; }
+
+    public required Contents Contents { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Bounds the operations under way at this site.</summary>
+    public required SemaphoreSlim UnderWay { get; init; }
+
+    /// <summary>The host of the groups, once it is open.</summary>
+    public required Task<IGroupHost> Host { get; init; }
+
+    /// <summary>Ends everything.</summary>
+    public required CancellationToken Closing { get; init; }
+
+    /// <summary>Told what a person should know of.</summary>
+    public required Action<string> Warn { get; init; }
+}
+
+/// <summary>
+/// Drives one group at this site: 1. a committed entry changes the state; 2. the table takes in what it made of the
+/// replicants; 3. what is this site's to do is begun, each replicant's operations in order, different replicants in
+/// parallel; 4. what came of it is proposed to the group, again until it is recorded.
+/// </summary>
+internal sealed class GroupRunner : IGroupMachine
+{
+    private readonly GroupRunnerParts _parts;
+    private readonly Lock _gate = new();
+    private readonly List<Effect> _effects = [];
+    private readonly HashSet<OperationId> _running = [];
+    private readonly Dictionary<OperationId, Operation> _kept = [];
+    private readonly ConcurrentDictionary<OperationId, KeptAnswer?> _awaited = new();
+    private readonly ConcurrentDictionary<OperationId, Verdict> _verdicts = new();
+    private GroupState _state;
+    private TaskCompletionSource _changed = NewSignal();
+    private long _keptSize;
+    private long _replayFrom;
+    private bool _replayed;
+    private IReplicaGroup? _group;
+
+    /// <summary>Makes the runner of a group.</summary>
+    /// <param name="founding">The group.</param>
+    /// <param name="parts">What groups share.</param>
+    /// <param name="replayFrom">Index from which the group's entries are to be applied again.</param>
+    public GroupRunner(GroupFounding founding, GroupRunnerParts parts, long replayFrom)
+    {
+        (Founding, _parts, _replayFrom) = (founding, parts, replayFrom);
+        _state = new GroupState(parts.Site, founding.Sites);
+    }
+
+    /// <summary>The group that it drives.</summary>
+    public GroupFounding Founding { get; }
+
+    /// <summary>The group; null before it is open.</summary>
+    public IReplicaGroup? Group => _group ??= _parts.Host.IsCompletedSuccessfully ? _parts.Host.Result.Find(Founding.Id) : null;
+
+    // A machine is made, and may be told what to do, a moment before its group can be used.
+    private async ValueTask<IReplicaGroup> GroupAsync()
+    {
+        await _parts.Host.WaitAsync(_parts.Closing);
+        while (Group is null) await PauseAsync(Bounds.FollowPauseMinMs);
+        return Group;
+    }
+
+    /// <inheritdoc/>
+    public long ReplayFrom => Interlocked.Read(ref _replayFrom);
+
+    /// <summary>Index of the last entry applied.</summary>
+    public long AppliedIndex { get; private set; }
+
+    private bool IsSite => Founding.Sites.Contains(_parts.Site);
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // ---- 1, 2: entries ------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay)
+    {
+        var decoded = GroupEntry.Decode(entry.ToArray());
+        lock (_gate)
+        {
+            AppliedIndex = index;
+            if (decoded is null)
+            {
+                _parts.Warn($"entry {index} of group {string.Join(" & ", Founding.Sites)} is not understood and was passed over: is this agent older than the others?");
+                return default;
+            }
+
+            if (decoded is ProposedEntry proposed)
+            {
+                Keep(proposed.Operation);
+                _parts.Contents.Need(proposed.Operation.BodyHash);
+            }
+
+            _effects.Clear();
+            _state.Apply(index, decoded, _effects);
+            foreach (var effect in _effects) Carry(effect);
+        }
+
+        return default;
+    }
+
+    private void Carry(Effect effect)
+    {
+        switch (effect)
+        {
+            case ReplicantMade made when IsSite:
+                _parts.Replicants.Made(Founding.Id, made.Operation, made.Site, made.LocalId);
+                break;
+            case ReplicaMade made when IsSite:
+                _parts.Replicants.ReplicaMade(Founding.Id, made.Operation, made.Site, made.LocalId);
+                break;
+            case ReplicantGone gone when IsSite:
+                _parts.Replicants.Gone(Founding.Id, gone.Operation.Key);
+                break;
+            case CarryOut next when _replayed:
+                Start(next, mayBeExecuted: false);
+                break;
+            case Decided or StepChanged:
+                Pulse();
+                break;
+            case Finished finished:
+                Forget(finished.Operation);
+                Pulse();
+                break;
+        }
+    }
+
+    private void Pulse()
+    {
+        var changed = _changed;
+        _changed = NewSignal();
+        changed.SetResult();
+    }
+
+    /// <inheritdoc/>
+    public ValueTask ReplayedAsync()
+    {
+        lock (_gate)
+        {
+            _replayed = true;
+            foreach (var next in _state.AllHere().ToArray()) Start(next, mayBeExecuted: true);
+        }
+
+        return default;
+    }
+
+    // ---- what operations carry: kept in memory within a budget, else read again ----------------------------------------
+
+    private void Keep(Operation operation)
+    {
+        var size = operation.Body.Length + operation.Fields.Length + 256;
+        if (_keptSize + size > Bounds.OperationsKeptSizeMax || !_kept.TryAdd(operation.Id, operation)) return;
+        _keptSize += size;
+    }
+
+    private void Forget(OperationState state)
+    {
+        _parts.Journal.Forget(state.Id);
+        if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash);
+        _verdicts.TryRemove(state.Id, out _);
+        if (_kept.Remove(state.Id, out var operation)) _keptSize -= operation.Body.Length + operation.Fields.Length + 256;
+    }
+
+    /// <summary>What an operation carries.</summary>
+    /// <exception cref="IOException">The group's log does not hold it any more, or cannot be read.</exception>
+    public async ValueTask<Operation> ReadAsync(OperationState state)
+    {
+        lock (_gate)
+        {
+            if (_kept.TryGetValue(state.Id, out var kept)) return kept;
+        }
+
+        var entry = await (await GroupAsync()).ReadAsync(state.Index, _parts.Closing);
+        return GroupEntry.Decode(entry) is ProposedEntry proposed && proposed.Operation.Id == state.Id
+            ? proposed.Operation
+            : throw new IOException($"entry {state.Index} of the group's log is not the operation {state.Id}");
+    }
+
+    // ---- 3: carrying out ------------------------------------------------------------------------------------------------
+
+    private void Start(CarryOut next, bool mayBeExecuted)
+    {
+        if (_parts.Closing.IsCancellationRequested || !_running.Add(next.Operation.Id)) return;
+        _ = Task.Run(() => RunAsync(next, mayBeExecuted), CancellationToken.None);
+    }
+
+    private async Task RunAsync(CarryOut next, bool mayBeExecuted)
+    {
+        var state = next.Operation;
+        try
+        {
+            await _parts.UnderWay.WaitAsync(_parts.Closing);
+            try
+            {
+                await RecordAsync(state, next.Decides, await CarryOutAsync(state, next.Decides, mayBeExecuted));
+            }
+            finally
+            {
+                _parts.UnderWay.Release();
+            }
+        }
+        catch (Exception) when (_parts.Closing.IsCancellationRequested)
+        {
+            return;
+        }
+#pragma warning disable CA1031 // Whatever happened, the operation is this site's to carry out: it is tried again.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _parts.Warn($"operation {state.Id} on {state.Key}: {(e is IOException ? e.Message : e.ToString())}; it is tried again");
+            await Task.Delay(TimeSpan.FromMilliseconds(Bounds.FollowPauseMaxMs), _parts.Time, CancellationToken.None);
+        }
+
+        Next(state);
+    }
+
+    // The deciding site may have been replaced meanwhile: then this site follows, and remembers what it did.
+    private void Next(OperationState state)
+    {
+        lock (_gate)
+        {
+            _running.Remove(state.Id);
+            if (_state.NextHere(state) is { } next) Start(next, mayBeExecuted: next.Operation.Id == state.Id);
+        }
+    }
+
+    private async Task<Verdict> CarryOutAsync(OperationState state, bool decides, bool mayBeExecuted)
+    {
+        if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
+        var operation = await ReadAsync(state);
+        var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) : null;
+        var task = new ExecutionTask(operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state));
+        var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
+        _verdicts[state.Id] = verdict;
+        if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;
+        return verdict;
+    }
+
+    // A refusal at a site that has not caught up may only mean that what the operation builds on is not there yet.
+    private async Task<bool> EarlierDoneAsync(OperationState state)
+    {
+        var waited = false;
+        while (true)
+        {
+            Task changed;
+            lock (_gate)
+            {
+                if (!_state.Open.TakeWhile(one => one.Index < state.Index).Any(IsPendingHere)) return waited;
+                changed = _changed.Task;
+            }
+
+            waited = true;
+            await changed.WaitAsync(_parts.Closing);
+        }
+    }
+
+    private bool IsPendingHere(OperationState one) => one.Decision == Decision.Accepted && one.StepAt(_parts.Site) == SiteStep.Pending;
+
+    // ---- 4: recording ---------------------------------------------------------------------------------------------------
+
+    private Task RecordAsync(OperationState state, bool decides, Verdict verdict)
+    {
+        GroupEntry entry = decides && verdict.Decision is { } decision
+            ? new OutcomeEntry(state.Id, _parts.Site, decision, verdict.MetaId, verdict.Result)
+            : new AppliedEntry(state.Id, _parts.Site, verdict.SiteResult, verdict.Result);
+        return ProposeAsync(entry, () => decides ? state.Decision is not null || state.Decider != _parts.Site : state.StepAt(_parts.Site) != SiteStep.Pending);
+    }
+
+    // Entries of this kind are as good as once when they come twice, so that one whose fate is unknown is proposed again.
+    private async Task ProposeAsync(GroupEntry entry, Func<bool> isRecorded)
+    {
+        var bytes = entry.Encode();
+        for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
+        {
+            try
+            {
+                await (await GroupAsync()).ProposeAsync(bytes, _parts.Closing);
+                return;
+            }
+            catch (GroupException) when (!_parts.Closing.IsCancellationRequested)
+            {
+                await PauseAsync(pause);
+            }
+
+            lock (_gate)
+            {
+                if (isRecorded()) return;
+            }
+        }
+    }
+
+    private Task PauseAsync(int ms) => Task.Delay(TimeSpan.FromMilliseconds(ms), _parts.Time, _parts.Closing);
+
+    // ---- what others ask ----------------------------------------------------------------------------------------------
+
+    /// <summary>Proposes an operation that came in here and waits until it is decided.</summary>
+    /// <returns>The operation, and the answer for its client where this site decided it.</returns>
+    /// <exception cref="GroupException">It was not proposed, or its fate is not known.</exception>
+    /// <exception cref="OperationCanceledException">It is not decided yet.</exception>
+    public async Task<(OperationState State, KeptAnswer? Answer)> SubmitAsync(Operation operation, CancellationToken cancellation)
+    {
+        lock (_gate)
+        {
+            if (_state.OpenCount >= Bounds.OperationsPendingMax)
+                throw new GroupException(GroupError.Busy, $"{_state.OpenCount} operations of this group are not finished at all sites");
+        }
+
+        _awaited[operation.Id] = null;
+        try
+        {
+            await (await GroupAsync()).ProposeAsync(new ProposedEntry(operation).Encode(), cancellation);
+            var state = await WaitAsync(operation.Id, static state => state.Decision is not null || state.Steps.Contains(SiteStep.InDoubt), cancellation);
+            return (state, _awaited.GetValueOrDefault(operation.Id));
+        }
+        finally
+        {
+            _awaited.TryRemove(operation.Id, out _);
+        }
+    }
+
+    /// <summary>Waits until an operation is as asked, or is not known any more.</summary>
+    public async Task<OperationState> WaitAsync(OperationId id, Func<OperationState, bool> isSo, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_gate)
+            {
+                if (!_state.TryFind(id, out var state)) throw new GroupException(GroupError.Unknown, $"the operation {id} is not known");
+                if (isSo(state)) return state;
+                changed = _changed.Task;
+            }
+
+            await changed.WaitAsync(cancellation);
+        }
+    }
+
+    /// <summary>Looks at the state; nothing of it may be kept.</summary>
+    public T Look<T>(Func<GroupState, T> look)
+    {
+        lock (_gate) return look(_state);
+    }
+
+    /// <summary>Makes this site, or another that is there, decide what a silent site has left undecided.</summary>
+    public async Task ReplaceDeciderAsync(string silent, string now)
+    {
+        OperationId[] left;
+        lock (_gate) left = [.. _state.UndecidedAt(silent).Select(one => one.Id)];
+        foreach (var id in left)
+        {
+            _parts.Warn($"{silent} is silent: {now} decides operation {id}");
+            await (await GroupAsync()).ProposeAsync(new DeciderEntry(id, silent, now).Encode(), _parts.Closing);
+        }
+    }
+
+    /// <summary>Records how a person resolves what failed or is in doubt at a site.</summary>
+    /// <exception cref="GroupException">It was not recorded.</exception>
+    public async Task ResolveAsync(OperationId id, string site, Resolve how, CancellationToken cancellation) =>
+        await (await GroupAsync()).ProposeAsync(new ResolvedEntry(id, site, how).Encode(), cancellation);
+
+    // ---- checkpoints and snapshots -----------------------------------------------------------------------------------------
+
+    /// <summary>The index from which entries must be applied again to a table as it is now.</summary>
+    public long ReplayFromNow()
+    {
+        lock (_gate) return _state.OldestNeeded ?? Math.Max(AppliedIndex + 1, _replayFrom);
+    }
+
+    /// <summary>A checkpoint is durable: what lies before <paramref name="index"/> is not needed again.</summary>
+    public void Checkpointed(long index) => Interlocked.Exchange(ref _replayFrom, index);
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync([EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        // All at one moment: what is applied while the pieces travel is in the entries that follow.
+        ImmutableArray<OperationState> open;
+        var records = new List<ReadOnlyMemory<byte>>();
+        lock (_gate)
+        {
+            open = [.. _state.Open];
+            _parts.Replicants.Visit(record =>
+            {
+                if (record.Group == Founding.Id) records.Add(record.Encode());
+                return true;
+            });
+        }
+
+        foreach (var record in records) yield return new EntryWriter().Byte((byte)'R').Bytes(record.Span).Written;
+        foreach (var state in open)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var entry = new ProposedEntry(await ReadAsync(state)).Encode();
+            var writer = new EntryWriter().Byte((byte)'O').Bytes(entry.Span);
+            lock (_gate) state.Export(writer);
+            yield return writer.Written;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default)
+    {
+        var records = new List<ReplicantRecord>();
+        var state = new GroupState(_parts.Site, Founding.Sites);
+        await foreach (var piece in pieces.WithCancellation(cancellation)) Import(piece.ToArray(), state, records);
+        lock (_gate)
+        {
+            AppliedIndex = index;
+            _state = state;
+            var names = records.Select(record => record.Key).ToHashSet();
+            var gone = new List<ReplicantKey>();
+            _parts.Replicants.Visit(record =>
+            {
+                if (record.Group == Founding.Id && !names.Contains(record.Key)) gone.Add(record.Key);
+                return true;
+            });
+            foreach (var key in gone) _parts.Replicants.Gone(Founding.Id, key);
+            foreach (var record in records) _parts.Replicants.Import(record);
+            Pulse();
+            if (!_replayed) return;
+            foreach (var next in _state.AllHere().ToArray()) Start(next, mayBeExecuted: true);
+        }
+    }
+
+    private void Import(byte[] piece, GroupState into, List<ReplicantRecord> records)
+    {
+        var reader = new EntryReader(piece);
+        var tag = reader.Byte();
+        var bytes = reader.Bytes(Bounds.GroupEntrySizeMax);
+        if (tag == (byte)'R' && ReplicantRecord.Decode(bytes) is { } record)
+        {
+            records.Add(record);
+            return;
+        }
+
+        if (tag != (byte)'O' || GroupEntry.Decode(bytes) is not ProposedEntry proposed) throw new IOException("a piece of a snapshot is not understood");
+        lock (_gate)
+        {
+            var state = OperationState.Import(ref reader, proposed.Operation, Founding.Sites) ?? throw new IOException("a piece of a snapshot is not understood");
+            Keep(proposed.Operation);
+            _parts.Contents.Need(proposed.Operation.BodyHash);
+            into.Import(state);
+        }
+    }
+}

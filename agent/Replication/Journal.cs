@@ -1,0 +1,112 @@
+using System.Collections.Concurrent;
+using Cheops.Proto.Operations;
+using Cheops.Store.Log;
+
+namespace Cheops.Agent.Replication;
+
+/// <summary>
+/// This site's own notes in its operation log: that an operation which cannot be told by looking is about to be sent, and
+/// what its service answered. After a crash, what was noted as sent and not as answered is in doubt.
+/// </summary>
+internal sealed class Journal
+{
+    /// <summary>The kind of a record that notes a sending.</summary>
+    public const byte SendingKind = 128;
+
+    /// <summary>The kind of a record that notes an answer.</summary>
+    public const byte AnsweredKind = 129;
+
+    // The journal holds its records in the log like a group; no set of sites has this id.
+    private static readonly GroupId Owner = new(1);
+
+    private readonly ConcurrentDictionary<OperationId, Note> _notes;
+    private readonly IOperationLog _log;
+    private readonly LogRetention _retention;
+    private readonly Lock _gate = new();
+
+    /// <summary>What is noted of an operation.</summary>
+    /// <param name="Position">Position of the oldest record of it.</param>
+    /// <param name="Status">The status that was answered; 0 when only the sending is noted.</param>
+    /// <param name="LocalId">The id that the answer told; empty for none.</param>
+    internal sealed record Note(long Position, int Status, string LocalId);
+
+    private Journal(IOperationLog log, LogRetention retention, ConcurrentDictionary<OperationId, Note> notes) =>
+        (_log, _retention, _notes) = (log, retention, notes);
+
+    /// <summary>Takes in the records of the journal while the log is opened.</summary>
+    internal sealed class Recovery
+    {
+        private readonly ConcurrentDictionary<OperationId, Note> _notes = new();
+
+        /// <summary>Sees a record; those of others are passed over.</summary>
+        public void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)
+        {
+            if (record.Kind is not (SendingKind or AnsweredKind)) return;
+            var reader = new EntryReader(payload.ToArray());
+            var id = reader.Id();
+            var status = reader.Small();
+            var local = reader.Text(Proto.Bounds.LocalIdSizeMax);
+            if (!reader.IsWhole) return;
+            _notes.AddOrUpdate(id, new Note(position, status, local), (_, before) => new Note(before.Position, status, local));
+        }
+
+        /// <summary>The journal of the log that was opened.</summary>
+        public Journal Open(IOperationLog log, LogRetention retention)
+        {
+            var journal = new Journal(log, retention, _notes);
+            journal.Retain();
+            return journal;
+        }
+    }
+
+    /// <summary>What is noted of an operation; null for nothing.</summary>
+    public Note? Find(OperationId id) => _notes.GetValueOrDefault(id);
+
+    /// <summary>Notes, durably, that an operation is about to be sent.</summary>
+    /// <exception cref="OperationLogException">It is not noted: the operation must not be sent.</exception>
+    public async ValueTask SendingAsync(OperationId id)
+    {
+        if (_notes.ContainsKey(id)) return;
+        var position = await AppendAsync(SendingKind, id, 0, "");
+        await _log.WaitDurableAsync(position);
+    }
+
+    /// <summary>Notes what was answered; durable with whatever is next made durable.</summary>
+    public async ValueTask AnsweredAsync(OperationId id, int status, string localId)
+    {
+        try
+        {
+            await AppendAsync(AnsweredKind, id, status, localId);
+        }
+        catch (OperationLogException)
+        {
+            // Without this note a crash leaves the operation in doubt, which is safe.
+        }
+    }
+
+    private async ValueTask<long> AppendAsync(byte kind, OperationId id, int status, string localId)
+    {
+        var payload = new EntryWriter().Id(id).Small(status).Text(localId).Written;
+        var position = await _log.AppendAsync(new LogRecord { Group = Owner, Kind = kind, Payload = payload });
+        _notes.AddOrUpdate(id, new Note(position, status, localId), (_, before) => new Note(before.Position, status, localId));
+
+        // Until here the group's own need of the operation's entry, which lies before, held the log.
+        Retain();
+        return position;
+    }
+
+    /// <summary>Forgets an operation that the group has recorded.</summary>
+    public void Forget(OperationId id)
+    {
+        if (_notes.TryRemove(id, out _)) Retain();
+    }
+
+    private void Retain()
+    {
+        lock (_gate)
+        {
+            if (_notes.IsEmpty) _retention.Forget(Owner);
+            else _retention.Keep(Owner, _notes.Values.Min(note => note.Position));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+using System.Buffers;
+using System.Collections.Immutable;
+using System.Text;
+using Cheops.Agent.Planning;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication.State;
+using Cheops.Agent.Translation;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Proto.Scopes;
+using Cheops.Store.Table;
+
+namespace Cheops.Agent.Replication;
+
+/// <summary>
+/// The replicants that this site knows, over its table: by name under <c>R</c>, by the path of their item under <c>I</c> (with
+/// the meta-id and with this site's local id), and, where the two ids differ, both ways between them under <c>M</c> and <c>L</c>.
+/// What <c>I</c>, <c>M</c> and <c>L</c> hold is the key of the record under <c>R</c>.
+/// </summary>
+/// <param name="site">This site.</param>
+/// <param name="profiles">What is known of the services.</param>
+/// <param name="table">The table.</param>
+/// <param name="sitesOf">The sites of a group.</param>
+internal sealed partial class Replicants(string site, ProfileSet profiles, IReplicantTable table, Func<GroupId, ImmutableArray<string>> sitesOf) : IReplicantIndex
+{
+    private const int KeyOnStackMax = 512;
+
+    // ---- look-ups ---------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public bool MayName(string service, ReadOnlySpan<byte> path)
+    {
+        if (table.Count == 0) return false;
+        Span<byte> buffer = stackalloc byte[KeyOnStackMax];
+        var item = ItemOf(service, Normalized(path, buffer));
+        if (item.IsEmpty) return false;
+        var size = 2 + service.Length + item.Length;
+        if (size > Bounds.TableKeySizeMax) return false;
+        var rented = size > KeyOnStackMax ? ArrayPool<byte>.Shared.Rent(size) : null;
+        var key = rented is null ? stackalloc byte[KeyOnStackMax] : rented;
+        WritePathKey(key, service, item);
+        var may = table.MayHold(key[..size]);
+        if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
+        return may;
+    }
+
+    /// <inheritdoc/>
+    public Replicant? Find(string service, ReadOnlySpan<byte> path)
+    {
+        Span<byte> buffer = stackalloc byte[KeyOnStackMax];
+        var item = ItemOf(service, Normalized(path, buffer));
+        if (item.IsEmpty || RecordBehind(PathKey(service, item)) is not { } record) return null;
+        return new Replicant(record.Key.MetaId, (ReplicationOperator)record.Operator, sitesOf(record.Group), record);
+    }
+
+    /// <summary>The replicant of that name; null when it is not known.</summary>
+    public ReplicantRecord? Find(GroupId group, ReplicantKey key) => Read(ReplicantRecord.TableKey(group, key));
+
+    /// <summary>Visits all replicants until the visitor says false.</summary>
+    public void Visit(Func<ReplicantRecord, bool> visitor) => table.Visit(
+        "R"u8, (_, value) => ReplicantRecord.Decode(value.ToArray()) is not { } record || visitor(record));
+
+    private static ReadOnlySpan<byte> Normalized(ReadOnlySpan<byte> path, Span<byte> buffer)
+    {
+        if (PathNormalizer.IsPlain(path)) return path;
+        var size = PathNormalizer.SizeMax(path.Length);
+        return PathNormalizer.Normalize(path, size <= buffer.Length ? buffer : new byte[size]);
+    }
+
+    // The path up to the item's id, without what follows below it.
+    private ReadOnlySpan<byte> ItemOf(string service, ReadOnlySpan<byte> path)
+    {
+        var match = profiles.For(service).Paths.Match(path);
+        return match.Kind switch
+        {
+            PathKind.Item or PathKind.Convention => path.Length > 1 && path[^1] == '/' ? path[..^1] : path,
+            PathKind.Action => path[..(path.Length - match.Action.Length - (path[^1] == '/' && match.Action[^1] != '/' ? 1 : 0))],
+            _ => default,
+        };
+    }
+
+    private ReplicantRecord? RecordBehind(ReadOnlySpan<byte> key)
+    {
+        var name = new ArrayBufferWriter<byte>(128);
+        return table.TryGet(key, name) ? Read(name.WrittenSpan) : null;
+    }
+
+    private ReplicantRecord? Read(ReadOnlySpan<byte> key)
+    {
+        var value = new ArrayBufferWriter<byte>(256);
+        return table.TryGet(key, value) ? ReplicantRecord.Decode(value.WrittenMemory) : null;
+    }
+
+    // ---- changes, each as good as once when repeated -----------------------------------------------------------------
+
+    /// <summary>Takes a new replicant in.</summary>
+    public void Made(GroupId group, OperationState create, string atSite, string localId)
+    {
+        var key = ReplicantRecord.TableKey(group, create.Key);
+        var before = Read(key);
+        var ids = before is not null && before.CreatedBy == create.Id ? before.LocalIds : ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal);
+        Write(key, new ReplicantRecord
+        {
+            Key = create.Key,
+            Resource = create.Resource,
+            Group = group,
+            Operator = create.Operator,
+            CreatedBy = create.Id,
+            CreatedUnixMs = create.AtUnixMs,
+            LocalIds = ids.SetItem(atSite, localId),
+        });
+    }
+
+    /// <summary>Notes the id of a site's replica.</summary>
+    public void ReplicaMade(GroupId group, OperationState create, string atSite, string localId)
+    {
+        var key = ReplicantRecord.TableKey(group, create.Key);
+        if (Read(key) is { } record && record.CreatedBy == create.Id) Write(key, record with { LocalIds = record.LocalIds.SetItem(atSite, localId) });
+    }
+
+    /// <summary>Lets go of a replicant.</summary>
+    public void Gone(GroupId group, ReplicantKey name)
+    {
+        var key = ReplicantRecord.TableKey(group, name);
+        if (Read(key) is not { } record) return;
+        foreach (var alias in AliasesOf(record))
+        {
+            // Another group may have a replicant of the same name, and the path may be its by now.
+            var target = new ArrayBufferWriter<byte>(128);
+            if (alias[0] is not ((byte)'T' or (byte)'C') && table.TryGet(alias, target) && target.WrittenSpan.SequenceEqual(key)) table.Remove(alias);
+        }
+
+        table.Remove(key);
+    }
+
+    /// <summary>Takes in a record from a snapshot.</summary>
+    public void Import(ReplicantRecord record) => Write(ReplicantRecord.TableKey(record.Group, record.Key), record);
+
+    private void Write(byte[] key, ReplicantRecord record)
+    {
+        table.Put(key, record.Encode().Span);
+        foreach (var alias in AliasesOf(record)) table.Put(alias, key);
+    }
+
+    private IEnumerable<byte[]> AliasesOf(ReplicantRecord record)
+    {
+        yield return PathKey(record.Key.Service, ItemPath(record.Key, record.Key.MetaId));
+        if (!record.LocalIds.TryGetValue(site, out var local) || local == record.Key.MetaId) yield break;
+        yield return PathKey(record.Key.Service, ItemPath(record.Key, local));
+        yield return ServiceKey(record.Key.Service);
+        yield return CollectionKey(record.Key.Service, Encoding.ASCII.GetBytes(record.Key.Collection));
+        yield return IdKey('M', record.Key.Service, ResourceOf(record), Encoding.UTF8.GetBytes(record.Key.MetaId));
+        yield return IdKey('L', record.Key.Service, ResourceOf(record), Encoding.UTF8.GetBytes(local));
+    }
+
+    /// <summary>The path of a replicant's item with an id, percent-encoded.</summary>
+    public static byte[] ItemPath(ReplicantKey key, string id)
+    {
+        var path = Encoding.UTF8.GetBytes($"{key.Collection}/{Uri.EscapeDataString(id)}");
+        return PathNormalizer.Normalize(path, new byte[PathNormalizer.SizeMax(path.Length)]).ToArray();
+    }
+
+    private static byte[] IdKey(char space, string service, string resource, ReadOnlySpan<byte> id) =>
+        [(byte)space, .. Encoding.ASCII.GetBytes(service), 0, .. Encoding.ASCII.GetBytes(resource), 0, .. id];
+
+    private static byte[] PathKey(string service, ReadOnlySpan<byte> item)
+    {
+        var key = new byte[2 + service.Length + item.Length];
+        WritePathKey(key, service, item);
+        return key;
+    }
+
+    private static void WritePathKey(Span<byte> key, string service, ReadOnlySpan<byte> item)
+    {
+        key[0] = (byte)'I';
+        Encoding.ASCII.GetBytes(service, key[1..]);
+        key[1 + service.Length] = 0;
+        item.CopyTo(key[(2 + service.Length)..]);
+    }
+}

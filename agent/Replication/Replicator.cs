@@ -1,0 +1,312 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Cheops.Agent.Collaboration;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Planning;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication.State;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+using Cheops.Store.Contents;
+using Cheops.Store.Table;
+
+namespace Cheops.Agent.Replication;
+
+/// <summary>What replication is made from.</summary>
+internal sealed record ReplicatorParts
+{
+    public required string Site { get; init; }
+
+    public required ProfileSet Profiles { get; init; }
+
+    public required IMesh Mesh { get; init; }
+
+    public required IReplicantTable Table { get; init; }
+
+    public required Journal Journal { get; init; }
+
+    public required Contents Contents { get; init; }
+
+    public required IReplicaService Service { get; init; }
+
+    public required Identity.CredentialSeal Seal { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Opens the groups that this site is a member of, given what makes their machines.</summary>
+    public required Func<Func<GroupFounding, IGroupMachine>, ValueTask<IGroupHost>> OpenHost { get; init; }
+
+    /// <summary>Told what a person should know of.</summary>
+    public required Action<string> Warn { get; init; }
+}
+
+/// <summary>
+/// Replicates: 1. a request is made an operation; 2. it is proposed to the group of its sites, which is founded when there is
+/// none; 3. it is decided, here if this site is of the group; 4. the client gets the deciding site's answer, while the
+/// other sites follow.
+/// </summary>
+internal sealed class Replicator : IAsyncDisposable
+{
+    private readonly ReplicatorParts _parts;
+    private readonly Failures _failures;
+    private readonly OperationCapture _capture;
+    private readonly GroupRunnerParts _runnerParts;
+    private readonly Dictionary<GroupId, long> _replayFrom;
+    private readonly ConcurrentDictionary<GroupId, GroupRunner> _runners = new();
+    private readonly ConcurrentDictionary<string, int> _silentTicks = new();
+    private readonly CancellationTokenSource _closing = new();
+    private readonly SemaphoreSlim _checkpointing = new(1);
+    private readonly TaskCompletionSource<IGroupHost> _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task _ticking = Task.CompletedTask;
+
+    private Replicator(ReplicatorParts parts)
+    {
+        _parts = parts;
+        _failures = new Failures(parts.Site);
+        Replicants = new Replicants(parts.Site, parts.Profiles, parts.Table, SitesOf);
+        Ids = new IdTranslation(Replicants);
+        _capture = new OperationCapture(parts.Site, parts.Contents, parts.Mesh, parts.Seal, Ids, _failures, parts.Time);
+        var requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, parts.Seal, Ids);
+        var doubt = new Doubt(parts.Service, requests);
+        _runnerParts = new GroupRunnerParts
+        {
+            Site = parts.Site,
+            Replicants = Replicants,
+            Execution = new Execution(parts.Site, parts.Service, requests, doubt, parts.Journal, parts.Time, parts.Warn),
+            Journal = parts.Journal,
+            Contents = parts.Contents,
+            Time = parts.Time,
+            Host = _opened.Task,
+            UnderWay = new SemaphoreSlim(Bounds.OperationsUnderWayMax),
+            Closing = _closing.Token,
+            Warn = parts.Warn,
+        };
+        _replayFrom = CheckpointMark.Read(parts.Table.Mark);
+    }
+
+    /// <summary>The replicants that this site knows.</summary>
+    public Replicants Replicants { get; }
+
+    /// <summary>Translates ids that differ between sites.</summary>
+    public IdTranslation Ids { get; }
+
+    /// <summary>The groups that this site is a member of.</summary>
+    public IEnumerable<GroupRunner> Groups => _runners.Values.Where(runner => runner.Group is not null);
+
+    private IGroupHost Host => _opened.Task.Result;
+
+    /// <summary>Opens replication: what was committed is applied again, and what was under way goes on.</summary>
+    public static async Task<Replicator> OpenAsync(ReplicatorParts parts)
+    {
+        var replicator = new Replicator(parts);
+        replicator._opened.SetResult(await parts.OpenHost(replicator.RunnerOf));
+        replicator._ticking = replicator.TickAsync();
+        return replicator;
+    }
+
+    private GroupRunner RunnerOf(GroupFounding founding) =>
+        _runners.GetOrAdd(founding.Id, (id, of) => new GroupRunner(of, _runnerParts, _replayFrom.GetValueOrDefault(id, 1)), founding);
+
+    private ImmutableArray<string> SitesOf(GroupId id) => _runners.TryGetValue(id, out var runner) ? runner.Founding.Sites : [_parts.Site];
+
+    /// <summary>Finds the runner of a group.</summary>
+    public GroupRunner? Find(GroupId id) => _runners.GetValueOrDefault(id);
+
+    // ---- 1 to 4: a request ------------------------------------------------------------------------------------------
+
+    /// <summary>Replicates a change; the answer is the exchange's.</summary>
+    /// <param name="routed">The request.</param>
+    /// <param name="plan">Which sites, all of them single ones and this one among them.</param>
+    /// <param name="sites">The sites, in ordinal order.</param>
+    /// <returns>False when the request is not replicated after all, but carried out where it is.</returns>
+    public async ValueTask<bool> TryReplicateAsync(Routed routed, AllPlan plan, ImmutableArray<string> sites)
+    {
+        var (shape, problem) = _capture.ShapeOf(routed, plan.Replicant);
+        if (problem is not null)
+        {
+            await routed.Exchange.RespondAsync(problem);
+            return true;
+        }
+
+        if (shape!.Kind is null) return false;
+        await ReplicateAsync(routed, shape, plan, sites);
+        return true;
+    }
+
+    private async Task ReplicateAsync(Routed routed, OperationCapture.Shape shape, AllPlan plan, ImmutableArray<string> sites)
+    {
+        var exchange = routed.Exchange;
+        OperationId id = default;
+        try
+        {
+            // 1.
+            var operation = await _capture.CaptureAsync(routed, shape, plan, sites);
+            id = operation.Id;
+            exchange.WatchClient();
+
+            // 2, 3.
+            using var bound = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs), _parts.Time);
+            var runner = await GroupOfAsync(plan.Replicant, sites, bound.Token);
+            var (state, answer) = await runner.SubmitAsync(operation, bound.Token);
+
+            // 4.
+            await AnswerAsync(routed, runner, state, answer);
+        }
+        catch (HttpRefusalException e)
+        {
+            await exchange.RespondAsync(_failures.BadBody(routed.Service, e));
+        }
+        catch (ContentException e)
+        {
+            await exchange.RespondAsync(_failures.BodyNotContent(routed.Service, e));
+        }
+        catch (GroupException e)
+        {
+            await exchange.RespondAsync(_failures.NotReplicated(routed.Service, e, id));
+        }
+        catch (OperationCanceledException)
+        {
+            await exchange.RespondAsync(_failures.Undecided(routed.Service, id, $"not decided within {Bounds.OperationWaitMaxMs / 1000} s", 504));
+        }
+        catch (IOException)
+        {
+            exchange.NoteClientGone();
+        }
+    }
+
+    private async Task<GroupRunner> GroupOfAsync(Replicant? known, ImmutableArray<string> sites, CancellationToken cancellation)
+    {
+        var id = known?.Record?.Group ?? GroupId.Of(sites.AsSpan());
+        if (_runners.TryGetValue(id, out var runner) && runner.Group is not null) return runner;
+        var group = await Host.FoundAsync(sites, WitnessFor(sites), cancellation);
+        return RunnerOf(group.Founding);
+    }
+
+    // Two sites alone cannot outvote a partition: the nearest third one votes with them.
+    private string? WitnessFor(ImmutableArray<string> sites) => sites.Length != 2
+        ? null
+        : _parts.Mesh.Sites
+            .Where(site => site.State == SiteState.Up && !sites.Contains(site.Name))
+            .OrderBy(site => site.RoundTrip ?? TimeSpan.MaxValue).ThenBy(site => site.Name, StringComparer.Ordinal)
+            .FirstOrDefault()?.Name;
+
+    private async ValueTask AnswerAsync(Routed routed, GroupRunner runner, OperationState state, KeptAnswer? answer)
+    {
+        var exchange = routed.Exchange;
+        var (decision, describe, result) = runner.Look(_ => (state.Decision, state.Describe(), state.AnswerAt(state.Decider)));
+        exchange.ResponseEdits.Added.Add("Cheops-Operation"u8, state.Id.ToString());
+        exchange.ResponseEdits.Added.Add("Cheops-Replicas"u8, describe);
+        exchange.ResponseEdits.Added.Add("Cheops-Plan"u8, string.Join(" & ", state.Sites));
+        if (decision is null)
+            await exchange.RespondAsync(_failures.Undecided(routed.Service, state.Id, $"it may have been executed at {state.Decider}: {result?.Excerpt}", 502));
+        else if (decision == Decision.NotExecuted)
+            await exchange.RespondAsync(_failures.NotExecuted(routed.Service, state.Id, result ?? new ServiceResult(0, "", "")));
+        else if (answer is not null)
+            await exchange.RespondAsync(Ids.ToMeta(answer, state.Key, state.Resource, routed.Profile));
+        else
+            await exchange.RespondAsync(_failures.DecidedElsewhere(routed.Service, state.Id, decision.Value, state.Decider, result?.Status ?? 0));
+    }
+
+    /// <summary>What <c>Cheops-Replicas</c> says of a read here: how up to date the replica is.</summary>
+    public string DescribeRead(Replicant replicant)
+    {
+        if (replicant.Record is not { } record || Find(record.Group) is not { } runner) return "";
+        var pending = runner.Look(state => state.QueueOf(record.Key).ToArray());
+        var sites = _parts.Mesh.Sites;
+        return string.Join("; ", runner.Founding.Sites.Select(site => $"{site}={StateOf(site)}"));
+
+        string StateOf(string site)
+        {
+            var behind = pending.Count(one => one.StepAt(site) is SiteStep.Pending or SiteStep.InDoubt && one.Decision != Decision.Refused);
+            var known = sites.FirstOrDefault(one => one.Name == site);
+            if (site != _parts.Site && known is not { State: SiteState.Up or SiteState.Draining }) return "unreachable";
+            return behind > 0 ? $"pending({behind})" : record.LocalIds.ContainsKey(site) ? "applied" : "pending";
+        }
+    }
+
+    // ---- what goes on by itself --------------------------------------------------------------------------------------------
+
+    private async Task TickAsync()
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Bounds.HeartbeatMs), _parts.Time);
+        for (var tick = 1; ; tick++)
+        {
+            try
+            {
+                if (!await timer.WaitForNextTickAsync(_closing.Token)) return;
+                await ReplaceSilentDecidersAsync();
+                if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (IOException e)
+            {
+                _parts.Warn($"replication: {e.Message}");
+            }
+        }
+    }
+
+    private async Task ReplaceSilentDecidersAsync()
+    {
+        var silent = new List<string>();
+        foreach (var site in _parts.Mesh.Sites)
+        {
+            if (site.IsSelf || site.State is SiteState.Up or SiteState.Draining) _silentTicks[site.Name] = 0;
+            else if (_silentTicks.AddOrUpdate(site.Name, 1, static (_, ticks) => ticks + 1) * Bounds.HeartbeatMs >= Bounds.DeciderSilentMaxMs) silent.Add(site.Name);
+        }
+
+        foreach (var runner in Groups.Where(runner => runner.Group!.Status.Leader == _parts.Site || runner.Group.Status.Leader is null))
+        {
+            var now = runner.Founding.Sites.FirstOrDefault(site => site == _parts.Site) ?? runner.Founding.Sites.FirstOrDefault(site => !silent.Contains(site));
+            foreach (var gone in silent.Where(runner.Founding.Sites.Contains))
+            {
+                if (now is not null && runner.Look(state => state.UndecidedAt(gone).Any())) await runner.ReplaceDeciderAsync(gone, now);
+            }
+        }
+    }
+
+    /// <summary>Makes the table durable, so that the log before it can go.</summary>
+    public async Task CheckpointAsync()
+    {
+        await _checkpointing.WaitAsync(_closing.Token);
+        try
+        {
+            var from = Groups.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
+            if (from.All(pair => pair.Key.ReplayFrom == pair.Value)) return;
+            await _parts.Table.CheckpointAsync(CheckpointMark.Write(from.Select(pair => (pair.Key.Founding.Id, pair.Value))), _closing.Token);
+            foreach (var (runner, index) in from) runner.Checkpointed(index);
+            _parts.Contents.Sweep(TimeSpan.FromHours(1));
+        }
+        finally
+        {
+            _checkpointing.Release();
+        }
+    }
+
+    /// <summary>By decision of a person, a site that will not come back no longer counts in any group here.</summary>
+    /// <exception cref="GroupException">A group has no majority without it.</exception>
+    public async Task RemoveSiteAsync(string site) => await Host.RemoveSiteAsync(site, _closing.Token);
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await CheckpointAsync();
+        }
+        catch (IOException e)
+        {
+            _parts.Warn($"replication: {e.Message}; the next start applies the log's entries again");
+        }
+
+        await _closing.CancelAsync();
+        await _ticking;
+        await Host.DisposeAsync();
+        await _parts.Table.DisposeAsync();
+        _closing.Dispose();
+    }
+}
