@@ -14,8 +14,9 @@ namespace Cheops.Agent.Replication;
 
 /// <summary>
 /// The replicants that this site knows, over its table: by name under <c>R</c>, by the path of their item under <c>I</c> (with
-/// the meta-id and with this site's local id), and, where the two ids differ, both ways between them under <c>M</c> and <c>L</c>.
-/// What <c>I</c>, <c>M</c> and <c>L</c> hold is the key of the record under <c>R</c>.
+/// the meta-id and with this site's local id), and, where the two ids differ, both ways between them under <c>M</c> and <c>L</c>,
+/// with the service noted under <c>T</c> and the collection under <c>C</c>. What <c>I</c>, <c>M</c> and <c>L</c> hold is the key of
+/// the record under <c>R</c>.
 /// </summary>
 /// <param name="site">This site.</param>
 /// <param name="profiles">What is known of the services.</param>
