@@ -44,11 +44,11 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly InterceptionCounters _linkCounters = new();
     private readonly InterceptionCounters _apiCounters = new();
     private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
-    private readonly FrozenDictionary<System.Net.IPEndPoint, ListenerService> _instances;
     private readonly TokenUsers _tokens;
     private readonly CredentialSeal? _seal;
     private readonly byte[] _siteLines;
     private readonly DateTimeOffset _startedAt;
+    private FrozenDictionary<System.Net.IPEndPoint, ListenerService> _instances = FrozenDictionary<System.Net.IPEndPoint, ListenerService>.Empty;
     private RequestHandler? _handler;
     private ReplicationStores? _stores;
     private Replicator? _replicator;
@@ -92,7 +92,6 @@ public sealed partial class Agent : IAgent, IAgentStatus
         _bodies = new FileBodyStore(context.Data.PathOf("bodies"));
         _planner = new Planner(_settings.Site, _services.Keys.Concat(_profiles.ServiceNames), EmptyReplicantIndex.Instance);
         _tokens = new TokenUsers(new LocalServiceClient(_settings.Site, _services, _deadlines), context.Time);
-        _instances = InstancesOf(_settings).ToFrozenDictionary();
         _mesh.Node.StreamHandler = ServeLinkAsync;
     }
 
@@ -151,6 +150,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     public async Task StartAsync(CancellationToken cancellation)
     {
         _handler = await MakeHandlerAsync();
+        _instances = InstancesOf(_settings).ToFrozenDictionary();
 
         // All addresses are bound before anything is served, so that a mistake in one leaves nothing half started.
         var listeners = ImmutableArray.CreateBuilder<Listener>();
