@@ -58,6 +58,8 @@ public class PlannerTests
     {
         var link = new PlanRequest { Service = "glance", Scope = ScopeParserTests.Parse("Site2"), Origin = RequestOrigin.Link };
         Assert.Equal(new SitePlan("Site1", true), Planner.Plan(link, Mesh).Plan);
+        var named = new PlanRequest { Service = "glance", Scope = ScopeParserTests.Parse("glance: Site2"), Origin = RequestOrigin.Link };
+        Assert.Equal(new SitePlan("Site1", true), Planner.Plan(named, Mesh).Plan);
 
         var path = "/v2/images/1"u8;
         var plain = new PlanRequest { Service = "glance", Path = path };

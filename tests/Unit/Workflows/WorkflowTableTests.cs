@@ -193,6 +193,7 @@ public class WorkflowTableTests
         _time.Advance(TimeSpan.FromHours(1));
         _table.Sweep();
         Assert.Equal(MatchKind.Gone, _table.Match(Fields.None.With(set)).Kind);
+        Assert.Equal(MatchKind.Gone, _table.Match(Fields.None.With(set).Only("baggage")).Kind);
         _time.Advance(TimeSpan.FromMilliseconds(Bounds.WorkflowGoneKeepMs));
         _table.Sweep();
         Assert.Equal(MatchKind.None, _table.Match(Fields.None.With(set)).Kind);

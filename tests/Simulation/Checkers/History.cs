@@ -1,0 +1,120 @@
+namespace Cheops.Tests.Simulation.Checkers;
+
+/// <summary>What a client was told of its operation.</summary>
+public enum Told
+{
+    /// <summary>Nothing, or that nobody knows yet: it may have been carried out, and may still be.</summary>
+    Nothing,
+    /// <summary>It was carried out.</summary>
+    Accepted,
+    /// <summary>It was refused, or surely not executed: nothing happened anywhere.</summary>
+    Refused,
+}
+
+/// <summary>An operation as its client sees it.</summary>
+/// <param name="Id">Its name in the history.</param>
+/// <param name="Replicant">The replicant it is on.</param>
+/// <param name="Sites">The sites that its scope names, and no others.</param>
+/// <param name="At">When it was asked for, as a number of the history.</param>
+public sealed record Asked(string Id, string Replicant, IReadOnlySet<string> Sites, long At)
+{
+    /// <summary>What the client was told.</summary>
+    public Told Told { get; init; }
+
+    /// <summary>When it was told, as a number of the history; <see cref="long.MaxValue"/> for never.</summary>
+    public long ToldAt { get; init; } = long.MaxValue;
+}
+
+/// <summary>A site's service carried an operation out.</summary>
+/// <param name="At">When, as a number of the history.</param>
+/// <param name="Site">Where.</param>
+/// <param name="Replicant">The replicant that it changed.</param>
+/// <param name="Operation">The operation.</param>
+public sealed record Applied(long At, string Site, string Replicant, string Operation);
+
+/// <summary>A site takes a local id for a replica.</summary>
+/// <param name="At">When, as a number of the history.</param>
+/// <param name="Site">The site.</param>
+/// <param name="MetaId">The replicant's meta-id.</param>
+/// <param name="LocalId">The replica's id there.</param>
+public sealed record Mapped(long At, string Site, string MetaId, string LocalId);
+
+/// <summary>A client read a replicant at a site.</summary>
+/// <param name="At">When it was answered, as a number of the history.</param>
+/// <param name="Site">Where it was read.</param>
+/// <param name="Replicant">The replicant.</param>
+/// <param name="Operation">The operation whose effect was seen last; empty for none.</param>
+public sealed record Seen(long At, string Site, string Replicant, string Operation);
+
+/// <summary>What a site holds of a replicant when everything has come to rest.</summary>
+/// <param name="Site">The site.</param>
+/// <param name="Replicant">The replicant.</param>
+/// <param name="State">Its state, in any form that can be compared; null for none.</param>
+/// <param name="Pending">Operations that the site still has to carry out.</param>
+public sealed record AtRest(string Site, string Replicant, string? State, int Pending);
+
+/// <summary>
+/// What happened in a run, in the order in which it was recorded: each record gets the next number. Thread-safe, so that
+/// campaigns on real processes can use it as well as a simulation.
+/// </summary>
+public sealed class History
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Asked> _asked = [];
+    private readonly List<Applied> _applied = [];
+    private readonly List<Mapped> _mapped = [];
+    private readonly List<Seen> _seen = [];
+    private readonly List<AtRest> _atRest = [];
+    private long _number;
+
+    /// <summary>The operations that clients asked for.</summary>
+    public IReadOnlyList<Asked> Asked => Read(() => _asked.Values.OrderBy(one => one.At).ToList());
+
+    /// <summary>What services carried out.</summary>
+    public IReadOnlyList<Applied> Applied => Read(() => _applied.ToList());
+
+    /// <summary>The local ids that were taken.</summary>
+    public IReadOnlyList<Mapped> Mapped => Read(() => _mapped.ToList());
+
+    /// <summary>What clients read.</summary>
+    public IReadOnlyList<Seen> Seen => Read(() => _seen.ToList());
+
+    /// <summary>What the sites hold in the end.</summary>
+    public IReadOnlyList<AtRest> AtRest => Read(() => _atRest.ToList());
+
+    private List<T> Read<T>(Func<List<T>> read)
+    {
+        lock (_gate) return read();
+    }
+
+    private long Note(Action<long> note)
+    {
+        lock (_gate)
+        {
+            note(++_number);
+            return _number;
+        }
+    }
+
+    /// <summary>A client asks for an operation.</summary>
+    public long OnAsked(string operation, string replicant, params string[] sites) =>
+        Note(at => _asked.Add(operation, new Asked(operation, replicant, sites.ToHashSet(), at)));
+
+    /// <summary>A client is told what became of its operation. What it was told first stands, unless that was nothing.</summary>
+    public long OnTold(string operation, Told told) => Note(at =>
+    {
+        if (_asked[operation].Told == Told.Nothing) _asked[operation] = _asked[operation] with { Told = told, ToldAt = at };
+    });
+
+    /// <summary>A service carried an operation out.</summary>
+    public long OnApplied(string site, string replicant, string operation) => Note(at => _applied.Add(new Applied(at, site, replicant, operation)));
+
+    /// <summary>A site took a local id for a replica.</summary>
+    public long OnMapped(string site, string metaId, string localId) => Note(at => _mapped.Add(new Mapped(at, site, metaId, localId)));
+
+    /// <summary>A client read a replicant.</summary>
+    public long OnSeen(string site, string replicant, string operation) => Note(at => _seen.Add(new Seen(at, site, replicant, operation)));
+
+    /// <summary>Everything has come to rest: what a site holds.</summary>
+    public long OnRest(string site, string replicant, string? state, int pending = 0) => Note(_ => _atRest.Add(new AtRest(site, replicant, state, pending)));
+}
