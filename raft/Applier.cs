@@ -39,7 +39,7 @@ internal sealed class Applier : IApplied
     }
 
     /// <summary>Told, in the order of the log, of changes of the members' incarnations.</summary>
-    public Func<FoundingRecord, ValueTask>? RosterChanged { get; set; }
+    public Func<long, FoundingRecord, ValueTask>? RosterChanged { get; set; }
 
     /// <summary>What keeps the machine from taking an entry; empty when nothing does.</summary>
     public string Problem { get; private set; } = "";
@@ -149,7 +149,7 @@ internal sealed class Applier : IApplied
             if (next > _log.CommitIndex) return !TryStop();
             var entry = await _log.ReadAsync(next, _closing);
             if (entry.Kind == EntryKind.Proposed) await _machine.ApplyAsync(next, entry.Data, next <= _replayUntil);
-            else if (entry.Kind == EntryKind.Roster && RosterChanged is { } changed) await changed(FoundingRecord.Read(entry.Data.Span)!);
+            else if (entry.Kind == EntryKind.Roster && RosterChanged is { } changed) await changed(next, FoundingRecord.Read(entry.Data.Span)!);
             Advance(next);
             return true;
         }

@@ -20,7 +20,8 @@ public sealed partial class GroupHost
     public async ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default)
     {
         var founding = FoundingCheck.Of(_site.Name, sites, witness);
-        if (_groups.TryGetValue(founding.Id, out var known)) return known;
+        if (_groups.TryGetValue(founding.Id, out var known) && known.BelongsHere) return known;
+        await Task.WhenAll(founding.Voters.Where(v => !IsHere(v)).Select(v => MeetAsync(v)));
         var own = await BeginAsync(founding, cancellation);
         if (own.IsOpen && founding.Voters.Length == 1) return _groups[founding.Id];
 
@@ -29,15 +30,19 @@ public sealed partial class GroupHost
         var group = _groups.GetValueOrDefault(founding.Id);
         // Two sites must both be there; of more, a majority.
         var enough = others.Length == 1 ? 1 : (others.Length + 1) / 2;
-        if (group is null || accepted.Count(a => a is null) < enough)
+        if (group is null || !group.BelongsHere || accepted.Count(a => a is null) < enough)
         {
             throw new GroupException(
-                GroupError.NotFounded, $"the group of {string.Join(", ", sites)} is not founded: {string.Join("; ", accepted.Where(a => a is not null))}");
+                GroupError.NotFounded, $"the group of {string.Join(", ", sites)} is not founded: {Reasons(group, accepted)}");
         }
 
         if (group.Founding.Witness is { } chosen && !IsHere(chosen)) _ = TellFoundingAsync(chosen, founding.Id, _site.Closing);
         return group;
     }
+
+    private static string Reasons(ReplicaGroup? group, string?[] answers) => group is { BelongsHere: false }
+        ? group.Status.Problem
+        : string.Join("; ", answers.Where(a => a is not null));
 
     // This site accepts a record of its own, unless it has accepted one before.
     private async ValueTask<FoundingRecord> BeginAsync(GroupFounding founding, CancellationToken cancellation)
@@ -47,7 +52,7 @@ public sealed partial class GroupHost
         {
             if (_accepted.TryGetValue(founding.Id, out var accepted)) return accepted;
             if (_groups.TryGetValue(founding.Id, out var group)) return group.Record;
-            var members = founding.Voters.Select(v => new RosterEntry(v, KnownIncarnation(v))).ToArray();
+            var members = founding.Voters.Select(v => new RosterEntry(v, _site.IncarnationOf(v))).ToArray();
             if (members.FirstOrDefault(m => m.Incarnation.IsUnknown) is { Site: { } stranger })
             {
                 throw new GroupException(
@@ -89,15 +94,19 @@ public sealed partial class GroupHost
         try
         {
             var own = Own(answered.Founding.Id)!;
-            if (FoundingRules.Take(own, answered, _site.Name, KnownIncarnation) == FoundingStep.Accept)
+            switch (Step(answered))
             {
-                // The other's record wins, and it has accepted it: with this acceptance there are both.
-                await AcceptAsync(answered with { IsOpen = true });
-                return true;
+                case FoundingStep.Accept:
+                    // The other's record wins, and it has accepted it: with this acceptance there are both.
+                    await AcceptAsync(answered with { IsOpen = true });
+                    return true;
+                case FoundingStep.Note:
+                    await AcceptAsync(answered);
+                    return false;
+                default:
+                    if (FoundingRules.Opens(own, answered)) await AcceptAsync(own with { IsOpen = true });
+                    return Own(answered.Founding.Id)!.IsOpen;
             }
-
-            if (FoundingRules.Opens(own, answered)) await AcceptAsync(own with { IsOpen = true });
-            return Own(answered.Founding.Id)!.IsOpen;
         }
         finally
         {
@@ -129,15 +138,18 @@ public sealed partial class GroupHost
         await _foundingGate.WaitAsync();
         try
         {
-            var own = Own(sent.Founding.Id);
-            switch (FoundingRules.Take(own, sent, _site.Name, KnownIncarnation))
+            switch (Step(sent))
             {
                 case FoundingStep.Accept:
                     // A witness waits until the sites agree; a site that accepts the other's record completes it.
                     await AcceptAsync(sent with { IsOpen = sent.IsOpen || (isFromSite && IsSite(sent, _site.Name)) });
                     return true;
+                case FoundingStep.Note:
+                    await AcceptAsync(sent);
+                    return true;
                 case FoundingStep.Keep:
-                    if (isFromSite && FoundingRules.Opens(own!, sent)) await AcceptAsync(own! with { IsOpen = true });
+                    var own = Own(sent.Founding.Id)!;
+                    if (isFromSite && FoundingRules.Opens(own, sent)) await AcceptAsync(own with { IsOpen = true });
                     return true;
                 default:
                     return false;
@@ -149,43 +161,56 @@ public sealed partial class GroupHost
         }
     }
 
+    private FoundingStep Step(FoundingRecord sent)
+    {
+        var id = sent.Founding.Id;
+        var isEmpty = !_groups.TryGetValue(id, out var group) || group.Log.LastIndex == 0;
+        return FoundingRules.Take(Own(id), isEmpty, sent, _site.Name, _site.IncarnationOf);
+    }
+
     // Durable before anything is done with it.
     private async ValueTask AcceptAsync(FoundingRecord record)
     {
         var founding = record.Founding;
-        var id = founding.Id;
+        var own = Own(founding.Id);
+        // Where its data were not the group's before, it votes only in what has come since.
+        var wasThere = own is { IsOpen: true } && own.IncarnationOf(_site.Name) == _site.Post.Incarnation;
+        record = record with { Since = wasThere ? own!.Since : record.Generation == 1 ? 0 : record.Generation };
+        if (_groups.TryGetValue(founding.Id, out var known))
+        {
+            await known.Log.RecordFoundingAsync(record);
+            known.Adopt(record);
+            return;
+        }
+
         if (_groups.Count + _accepted.Count >= Bounds.GroupCountMax)
             throw new GroupException(GroupError.Busy, $"{_site.Name} is a member of {Bounds.GroupCountMax} groups already");
         var recovered = new RecoveredGroup { Founding = record, OldestPosition = _site.Log.Tail };
-        _site.Retention.Keep(id, recovered.OldestPosition);
-        await new GroupLog(id, _site.Log, recovered, _site.Budget, 0).RecordFoundingAsync(record);
+        _site.Retention.Keep(founding.Id, recovered.OldestPosition);
+        await new GroupLog(founding.Id, _site.Log, recovered, _site.Budget, 0).RecordFoundingAsync(record);
         if (!record.IsOpen)
         {
-            _accepted[id] = record;
+            _accepted[founding.Id] = record;
             return;
         }
 
         var group = new ReplicaGroup(_site, record, recovered, _machines(founding));
         Add(group);
-        _accepted.TryRemove(id, out _);
+        _accepted.TryRemove(founding.Id, out _);
         group.Replay();
     }
 
     private FoundingRecord? Own(GroupId id) =>
         _groups.TryGetValue(id, out var group) ? group.Record : _accepted.GetValueOrDefault(id);
 
-    private Incarnation KnownIncarnation(string site) =>
-        IsHere(site) ? _site.Post.Incarnation : Incarnation.Of(_site.Transport.Peer(site)?.Incarnation ?? "");
-
     private bool IsHere(string site) => string.Equals(site, _site.Name, StringComparison.Ordinal);
 
     private static bool IsSite(FoundingRecord record, string site) => record.Founding.Sites.Contains(site);
 
+    // It does not know the group, or not as it is by now; or it has other data, and is let in by the leader.
     private void OnStrangerMet(ReplicaGroup group, string site)
     {
-        if (group.Record.IncarnationOf(site) == KnownIncarnation(site)) _ = TellFoundingAsync(site, group.Id, _site.Closing);
+        if (group.Record.IncarnationOf(site) == _site.IncarnationOf(site)) _ = TellFoundingAsync(site, group.Id, _site.Closing);
+        else group.OnPeerChanged(site);
     }
-
-    /// <inheritdoc/>
-    public ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default) => throw new NotSupportedException();
 }

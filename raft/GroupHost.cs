@@ -45,12 +45,15 @@ public sealed partial class GroupHost : IGroupHost
             Options = options ?? new GroupOptions(),
             Time = time,
         };
+        if (recovery.MetPosition is { } metAt) retention.Keep(default, metAt);
+        foreach (var (site, incarnation) in recovery.Met) _site.Met[site] = incarnation;
         foreach (var (id, recovered) in recovery.Groups) Recover(id, recovered);
         transport.Handler = _site.Post.Take;
         transport.PeerChanged = OnPeerChanged;
         var pause = _site.Options.IdleTime / 4;
         _tick = time.CreateTimer(_ => Tick(), null, pause, pause);
         foreach (var group in _groups.Values) group.Replay();
+        foreach (var site in _groups.Values.SelectMany(g => g.Record.Voters).Distinct().Where(s => !IsHere(s))) _ = MeetAsync(site);
     }
 
     /// <inheritdoc/>
@@ -99,6 +102,7 @@ public sealed partial class GroupHost : IGroupHost
     private void Recover(GroupId id, RecoveredGroup recovered)
     {
         if (recovered.Founding is not { } record) return;
+        _site.Retention.Keep(id, recovered.OldestPosition);
         if (!record.IsOpen)
         {
             _accepted[id] = record;
@@ -109,7 +113,8 @@ public sealed partial class GroupHost : IGroupHost
         if (recovered.Restoring is { } restoring && machine.ReplayFrom == restoring.Index + 1)
             GroupLogRecovery.TakeSnapshot(recovered, restoring.Index, restoring.Term);
         recovered.Complete();
-        _site.Retention.Keep(id, recovered.OldestPosition);
+        // Where the record was made by an entry that is there, that entry was applied.
+        recovered.CommitIndex = Math.Max(recovered.CommitIndex, Math.Min(record.Since == 0 ? record.Index : 0, recovered.Entries.Last));
         Add(new ReplicaGroup(_site, record, recovered, machine));
     }
 
@@ -121,6 +126,8 @@ public sealed partial class GroupHost : IGroupHost
 
     private void Tick()
     {
+        MeetStrangers();
+        if (_site.Log.Tail - _site.Log.Begin > _site.Options.LogSizeKept) _ = ReclaimAsync();
         foreach (var group in _groups.Values)
         {
             if (group.IsAwake) _ = TickAsync(group);
@@ -143,8 +150,10 @@ public sealed partial class GroupHost : IGroupHost
     {
         foreach (var group in _groups.Values)
         {
-            if (group.Founding.Voters.Contains(site)) group.OnPeerChanged(site);
+            if (group.Record.Voters.Contains(site)) group.OnPeerChanged(site);
         }
+
+        if (_site.Post.IsUp(site)) _ = MeetAsync(site);
     }
 
     // Called by the transport: nothing is done here that takes time.
@@ -166,6 +175,7 @@ public sealed partial class GroupHost : IGroupHost
         try
         {
             if (question.Frame.Kind == GroupFrameKind.Found) await AnswerFoundAsync(from, question);
+            else if (question.Frame.Kind == GroupFrameKind.Compare) await AnswerCompareAsync(from, question);
             else if (_groups.TryGetValue(question.Frame.Group, out var group)) await group.AnswerAsync(from, question);
             else await RefuseAsync(from, question.Frame, GroupRefusal.UnknownGroup);
         }

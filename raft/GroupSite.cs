@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using Cheops.Raft.Log;
+using Cheops.Raft.Protocol;
 using Cheops.Store.Log;
 
 namespace Cheops.Raft;
@@ -31,6 +33,14 @@ internal sealed class GroupSite : IDisposable
 
     /// <summary>What the groups hold in memory of their newest entries.</summary>
     public RecentBudget Budget { get; } = new();
+
+    /// <summary>Sites that this one has met, with the incarnation they had: each has told of all groups that the two share.</summary>
+    public ConcurrentDictionary<string, Incarnation> Met { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The incarnation of a site, this one among them; unknown for one that is not there.</summary>
+    public Incarnation IncarnationOf(string site) => string.Equals(site, Name, StringComparison.Ordinal)
+        ? Post.Incarnation
+        : Incarnation.Of(Transport.Peer(site) is { IsUp: true } peer ? peer.Incarnation : "");
 
     /// <summary>Cancelled when the host closes.</summary>
     public CancellationToken Closing => _closing.Token;

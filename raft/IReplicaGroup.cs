@@ -52,7 +52,11 @@ public interface IReplicaGroup
 /// <param name="AppliedIndex">Index of the last entry that the machine here has applied.</param>
 /// <param name="Problem">What keeps the group from committing, for a person; empty when nothing does.</param>
 public sealed record GroupStatus(
-    string? Leader, bool IsAwake, long Term, int Generation, long LastIndex, long CommitIndex, long AppliedIndex, string Problem);
+    string? Leader, bool IsAwake, long Term, int Generation, long LastIndex, long CommitIndex, long AppliedIndex, string Problem)
+{
+    /// <summary>Members that were removed, and count no longer.</summary>
+    public ImmutableArray<string> Removed { get; init; } = [];
+}
 
 /// <summary>What a group's entries drive at one site. Called by one caller at a time.</summary>
 public interface IGroupMachine

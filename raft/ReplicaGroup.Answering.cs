@@ -15,9 +15,16 @@ internal sealed partial class ReplicaGroup
             return;
         }
 
-        if (belongs != question.Frame.Incarnation || Record.IncarnationOf(_site.Name) != _site.Post.Incarnation)
+        if (belongs != question.Frame.Incarnation || !BelongsHere || question.Frame.Generation < Record.Since)
         {
+            StrangerMet?.Invoke(this, from);
             await RefuseAsync(from, question.Frame, GroupRefusal.Incarnation);
+            return;
+        }
+
+        if (MustMeetFirst(question.Frame.Kind))
+        {
+            await RefuseAsync(from, question.Frame, GroupRefusal.NotMet);
             return;
         }
 
@@ -25,7 +32,7 @@ internal sealed partial class ReplicaGroup
         {
             await AnswerMemberAsync(from, question);
         }
-        catch (Exception e) when (e is OperationLogException or GroupException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
+        catch (Exception e) when (e is OperationLogException or GroupException or ObjectDisposedException or OperationCanceledException or InvalidOperationException or TimeoutException or IOException)
         {
             await RefuseAsync(from, question.Frame, RefusalOf(e));
         }
@@ -42,6 +49,8 @@ internal sealed partial class ReplicaGroup
         GroupFrameKind.Sleep => AnswerSleepAsync(from, question.Frame),
         GroupFrameKind.Grant => AnswerGrantAsync(from, question.Frame),
         GroupFrameKind.Lead => AnswerLeadAsync(from, question),
+        GroupFrameKind.Remove => AnswerRemoveAsync(from, question),
+        GroupFrameKind.Snapshot => AnswerSnapshotAsync(from, question),
         _ => RefuseAsync(from, question.Frame, GroupRefusal.Unable),
     };
 

@@ -28,13 +28,6 @@ internal sealed partial class ReplicaGroup
             cancellation);
     }
 
-    /// <summary>A member came, went, or has other data.</summary>
-    public void OnPeerChanged(string site)
-    {
-        if (Volatile.Read(ref _node) is not { } node || IsReachable(site) || IsWitness) return;
-        if (node.Leader is { } leader && string.Equals(leader.Site, site, StringComparison.Ordinal)) _ = ReplaceLeaderAsync(node, leader);
-    }
-
     private async ValueTask<bool> AskForHandOverAsync(string leader, string site, CancellationToken cancellation)
     {
         try
@@ -63,7 +56,7 @@ internal sealed partial class ReplicaGroup
     {
         if (!IsReachable(site)) return false;
         await node.ForceReplicationAsync(cancellation);
-        await Task.WhenAll(Founding.Voters.Where(v => !IsHere(v) && !string.Equals(v, site, StringComparison.Ordinal)).Select(v => GrantsAsync(v, GrantHandOver)));
+        await Task.WhenAll(_others.Where(v => !string.Equals(v, site, StringComparison.Ordinal)).Select(v => GrantsAsync(v, GrantHandOver)));
         if (!await node.ResignAsync(cancellation)) return false;
         var granting = node.GrantAsync(GrantTime, _site.Closing);
         if (!await GrantsAsync(site, GrantCampaign)) return false;
@@ -115,7 +108,7 @@ internal sealed partial class ReplicaGroup
             for (var attempt = 0; attempt < 10 && Volatile.Read(ref _node) == node && (node.Leader is null || node.Leader == lost); attempt++)
             {
                 if (IsReachable(lost.Site)) return;
-                await Task.WhenAll(Founding.Voters.Where(v => !IsHere(v) && IsReachable(v)).Select(v => GrantsAsync(v, GrantLeaderLost)));
+                await Task.WhenAll(_others.Where(IsReachable).Select(v => GrantsAsync(v, GrantLeaderLost)));
                 await node.CampaignAsync(_site.Closing);
                 await Task.Delay(GrantTime * (0.5 + candidates.IndexOf(_site.Name) / 4.0), _site.Time, _site.Closing);
             }

@@ -30,13 +30,12 @@ internal sealed partial class ReplicaGroup : IMemberContext
     {
         var frame = question with { Group = Id, Generation = (uint)Record.Generation };
         var answer = await _site.Post.AskAsync(site, frame, body, timeout, token);
-        if (Record.IncarnationOf(site) != answer.Frame.Incarnation)
+        if (!Counts(site, answer.Frame.Incarnation) || answer.Refuses(GroupRefusal.UnknownGroup) || answer.Refuses(GroupRefusal.Incarnation))
         {
             StrangerMet?.Invoke(this, site);
-            throw new IOException($"{site} has lost the data that belong to group {Id}");
+            throw new IOException($"{site} does not belong to group {Id} now");
         }
 
-        if (answer.Refuses(GroupRefusal.UnknownGroup)) StrangerMet?.Invoke(this, site);
         return answer;
     }
 
@@ -51,9 +50,9 @@ internal sealed partial class ReplicaGroup : IMemberContext
         if (Volatile.Read(ref _node) is not { IsLeader: true } || index < _log.LastIndex) return;
         if (_log.TermOf(index) is not { } term) return;
         var notice = new GroupFrame { Kind = GroupFrameKind.Committed, Group = Id, Generation = (uint)Record.Generation, A = index, B = term };
-        foreach (var voter in Founding.Voters)
+        foreach (var other in _others)
         {
-            if (!IsHere(voter) && IsReachable(voter)) _ = TellAsync(voter, notice);
+            if (IsReachable(other)) _ = TellAsync(other, notice);
         }
     }
 

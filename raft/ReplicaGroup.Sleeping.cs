@@ -10,9 +10,11 @@ internal sealed partial class ReplicaGroup
     /// </summary>
     public async Task SleepIfIdleAsync()
     {
-        if (Volatile.Read(ref _node) is not { } node || !IsIdle()) return;
+        if (Volatile.Read(ref _node) is not { } node) return;
+        await RejoinAsync(node);
+        if (!IsIdle()) return;
         if (node.Leader is null) await StopAsync(node);
-        else if (node.IsLeader && IsLive(node) && await AllSleepAsync()) await FallAsleepAsync(node);
+        else if (node.IsLeader && !HasStrangers() && IsLive(node) && await AllSleepAsync()) await FallAsleepAsync(node);
     }
 
     private bool IsIdle() =>
@@ -23,7 +25,7 @@ internal sealed partial class ReplicaGroup
         var (index, term) = _log.Last;
         if (_log.CommitIndex != index) return false;
         var question = new GroupFrame { Kind = GroupFrameKind.Sleep, A = index, B = term };
-        var answers = await Task.WhenAll(Founding.Voters.Where(v => !IsHere(v) && IsReachable(v)).Select(v => SleepsAsync(v, question)));
+        var answers = await Task.WhenAll(_others.Where(IsReachable).Select(v => SleepsAsync(v, question)));
         return answers.All(a => a) && IsIdle() && _log.Last == (index, term);
     }
 
@@ -59,11 +61,5 @@ internal sealed partial class ReplicaGroup
     {
         await _log.RecordCommitAsync();
         await StopAsync(node);
-    }
-
-    private ValueTask OnRosterChangedAsync(FoundingRecord record)
-    {
-        Volatile.Write(ref _record, record);
-        return ValueTask.CompletedTask;
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Threading.Channels;
 using Cheops.Raft.Consensus;
 using DotNext.Net.Cluster.Consensus.Raft;
@@ -31,6 +32,7 @@ internal sealed partial class ReplicaGroup
         {
             if (_node is { } node) return node;
             if (_site.IsClosing) throw new GroupException(GroupError.Closed, $"the host of group {Id} is closing");
+            if (!BelongsHere) throw new GroupException(GroupError.NotFounded, ReasonNotToBelong());
             Touch();
             return await StartNodeAsync(campaigns, cancellation);
         }
@@ -62,11 +64,11 @@ internal sealed partial class ReplicaGroup
 
     private async ValueTask<RaftNode> StartNodeAsync(bool campaigns, CancellationToken cancellation)
     {
-        var voters = Founding.Voters;
+        ImmutableArray<string> voters = _isAlone ? [_site.Name] : Record.Voters;
         // A voter alone leads without an election: it needs a term of its own all the same.
         if (voters.Length == 1) await _log.CampaignAsync(_site.Name);
         RaftNode? started = null;
-        var settings = new RaftSettings { ElectionTimeout = ElectionTime, Standby = IsWitness };
+        var settings = new RaftSettings { ElectionTimeout = ElectionTime, Standby = !MayCampaign };
         var node = started = new RaftNode(settings)
         {
             AuditTrail = AuditTrail.Make(_log, _applier, _voters, reason => OnFailed(started, reason)),
@@ -76,7 +78,7 @@ internal sealed partial class ReplicaGroup
         {
             if (leader is { IsRemote: false }) signal.Writer.TryWrite(0);
         };
-        await node.StartAsync(voters.Select(v => new RaftMember(this, v, !IsHere(v))), campaigns && !IsWitness && voters.Length > 1, cancellation);
+        await node.StartAsync(voters.Select(v => new RaftMember(this, v, !IsHere(v))), campaigns && MayCampaign && voters.Length > 1, cancellation);
         _pumpSignal = signal;
         _ = PumpAsync(node, signal.Reader);
         _failure = "";
@@ -128,7 +130,7 @@ internal sealed partial class ReplicaGroup
     {
         get
         {
-            var roundTrip = Founding.Voters.Max(v => _site.Transport.Peer(v)?.RoundTrip ?? TimeSpan.Zero);
+            var roundTrip = _others.Length == 0 ? TimeSpan.Zero : _others.Max(v => _site.Transport.Peer(v)?.RoundTrip ?? TimeSpan.Zero);
             var lower = Math.Max(_site.Options.ElectionTimeMin.TotalMilliseconds, 10 * roundTrip.TotalMilliseconds);
             return new ElectionTimeout { LowerValue = (int)lower, UpperValue = (int)(2 * lower) };
         }

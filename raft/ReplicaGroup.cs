@@ -27,6 +27,7 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
     public ReplicaGroup(GroupSite site, FoundingRecord record, RecoveredGroup recovered, IGroupMachine machine)
     {
         (_site, _record) = (site, record);
+        _others = [.. record.Voters.Where(v => !IsHere(v))];
         Founding = record.Founding;
         Id = Founding.Id;
         _voters = new Voters(Founding.Voters);
@@ -66,7 +67,10 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
         {
             var node = Volatile.Read(ref _node);
             return new GroupStatus(
-                node?.Leader?.Site, node is not null, _log.Term, Record.Generation, _log.LastIndex, _log.CommitIndex, _applier.Index, Problem(node));
+                node?.Leader?.Site, node is not null, _log.Term, Record.Generation, _log.LastIndex, _log.CommitIndex, _applier.Index, Problem(node))
+            {
+                Removed = Record.Removed,
+            };
         }
     }
 
@@ -77,9 +81,9 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
     {
         if (_applier.Problem.Length > 0) return _applier.Problem;
         if (_failure.Length > 0) return _failure;
-        var away = Founding.Voters.Where(v => !IsHere(v) && !IsReachable(v)).ToArray();
-        var needed = (Founding.Voters.Length / 2) + 1;
-        if (Founding.Voters.Length - away.Length < needed) return $"no majority: {string.Join(", ", away)} not reached";
+        if (!BelongsHere) return ReasonNotToBelong();
+        var away = _others.Where(v => !IsReachable(v)).ToArray();
+        if (_others.Length - away.Length < (_others.Length + 1) / 2) return $"no majority: {string.Join(", ", away)} not reached";
         return node is not null && node.Leader is null && Volatile.Read(ref _proposing) > 0 ? "no leader yet" : "";
     }
 

@@ -16,6 +16,9 @@ internal sealed class RaftNode : RaftCluster<RaftMember>
     public RaftNode(RaftSettings settings)
         : base(settings) => _settings = settings;
 
+    /// <summary>Whether it was started as one that never campaigns.</summary>
+    public bool IsStandby => _settings.Standby;
+
     /// <summary>Whether this site leads; it may not know yet that it does no longer.</summary>
     public bool IsLeader => Leader is { IsRemote: false };
 
@@ -41,7 +44,7 @@ internal sealed class RaftNode : RaftCluster<RaftMember>
     /// <summary>Campaigns at once, unless it leads.</summary>
     public async ValueTask CampaignAsync(CancellationToken cancellation)
     {
-        if (IsLeader || _settings.Standby) return;
+        if (IsLeader || Standby) return;
         ElectionTimeoutOf(this) = 1;
         try
         {

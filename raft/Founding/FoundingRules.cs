@@ -7,6 +7,8 @@ internal enum FoundingStep : byte
 {
     /// <summary>It accepts the record in place of what it had; durably, before it answers.</summary>
     Accept,
+    /// <summary>It notes durably that there is such a group, to which its data do not belong (any more): it was wiped, or removed.</summary>
+    Note,
     /// <summary>It stays with its own, and answers with that.</summary>
     Keep,
     /// <summary>It cannot accept: the record is about other data than are there.</summary>
@@ -20,7 +22,8 @@ internal enum FoundingStep : byte
 /// Two sites with a witness must agree on the witness: each accepts one record durably, and the group is open when both
 /// have accepted the same. Of two records that are on their way the one from the site whose name comes first wins: neither
 /// can have both acceptances yet, since each site's own is its acceptance. Every other set is its own membership, so that
-/// a record is open from the beginning.
+/// a record is open from the beginning. An open record is replaced by one of a later generation only, or, while the group
+/// here is empty, by one that was made before a member lost its data.
 /// </remarks>
 internal static class FoundingRules
 {
@@ -39,14 +42,21 @@ internal static class FoundingRules
 
     /// <summary>What a site does with a record that it was sent.</summary>
     /// <param name="own">What it has accepted; null for nothing.</param>
+    /// <param name="isEmpty">Whether its log of the group is empty.</param>
     /// <param name="sent">The record.</param>
     /// <param name="self">This site.</param>
-    /// <param name="known">The incarnation that this site knows of a member, its own among them; unknown when it never met it.</param>
-    public static FoundingStep Take(FoundingRecord? own, FoundingRecord sent, string self, Func<string, Incarnation> known)
+    /// <param name="known">The incarnation that this site knows of a member, its own among them; unknown when it is not there.</param>
+    public static FoundingStep Take(FoundingRecord? own, bool isEmpty, FoundingRecord sent, string self, Func<string, Incarnation> known)
     {
-        if (sent.IncarnationOf(self) != known(self)) return FoundingStep.Refuse;
+        var belongs = sent.IncarnationOf(self) == known(self);
+        if (own is { IsOpen: true })
+        {
+            var isNewer = sent.IsOpen && (sent.Generation > own.Generation || (isEmpty && IsOlder(sent, own, known)));
+            return !isNewer ? FoundingStep.Keep : belongs ? FoundingStep.Accept : FoundingStep.Note;
+        }
+
+        if (!belongs) return sent.IsOpen ? FoundingStep.Note : FoundingStep.Refuse;
         if (own is null) return IsKnown(sent, known) ? FoundingStep.Accept : FoundingStep.Refuse;
-        if (own.IsOpen) return sent.IsOpen && sent.Generation > own.Generation ? FoundingStep.Accept : FoundingStep.Keep;
         if (sent.IsOpen) return FoundingStep.Accept;
         return IsKnown(sent, known) && string.CompareOrdinal(sent.Founder, own.Founder) < 0 ? FoundingStep.Accept : FoundingStep.Keep;
     }
@@ -57,6 +67,14 @@ internal static class FoundingRules
     public static bool Opens(FoundingRecord own, FoundingRecord answered) =>
         !own.IsOpen && (answered.IsOpen || string.Equals(own.Founder, answered.Founder, StringComparison.Ordinal)) && own.Agrees(answered);
 
-    private static bool IsKnown(FoundingRecord sent, Func<string, Incarnation> known) =>
-        sent.Members.All(m => known(m.Site) is var incarnation && (incarnation.IsUnknown || incarnation == m.Incarnation));
+    // An open group's members are what they were when it was opened; a member that lost its data since does not matter.
+    private static bool IsKnown(FoundingRecord sent, Func<string, Incarnation> known) => sent.IsOpen
+        || sent.Members.All(m => known(m.Site) is var incarnation && (incarnation.IsUnknown || incarnation == m.Incarnation));
+
+    private static bool IsOlder(FoundingRecord sent, FoundingRecord own, Func<string, Incarnation> known)
+    {
+        if (sent.Generation != own.Generation || sent.Members.Length != own.Members.Length) return false;
+        var differ = own.Members.Where(m => sent.IncarnationOf(m.Site) != m.Incarnation).ToList();
+        return differ.Count > 0 && differ.All(m => known(m.Site) == m.Incarnation);
+    }
 }

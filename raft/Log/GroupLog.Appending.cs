@@ -118,6 +118,8 @@ internal sealed partial class GroupLog
         {
             _entries.DropFrom(index);
             _recent.DropFrom(index);
+            while (_rosters.Count > 0 && _rosters.GetKeyAtIndex(_rosters.Count - 1) >= index) _rosters.RemoveAt(_rosters.Count - 1);
+            if (entry.Kind == EntryKind.Roster && FoundingRecord.Read(entry.Data.Span) is { } roster) _rosters.Add(index, roster);
             _entries.Add(entry.Term, position);
             _recent.Add(index, entry);
             _recordedCommit = Math.Max(_recordedCommit, entry.CommitIndex);

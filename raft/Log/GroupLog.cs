@@ -23,6 +23,7 @@ internal sealed partial class GroupLog
     // Guards all that can change below; never held while anything is awaited.
     private readonly Lock _gate = new();
     private readonly PriorityQueue<TaskCompletionSource, long> _commitWaiters = new();
+    private readonly SortedList<long, FoundingRecord> _rosters = [];
     private long _term;
     private long _candidateTerm;
     private string? _votedFor;
@@ -41,6 +42,7 @@ internal sealed partial class GroupLog
         (_term, _votedFor) = (recovered.Term, recovered.VotedFor);
         _commitIndex = Math.Min(Math.Max(recovered.CommitIndex, appliedIndex), _entries.Last);
         _commitIndex = Math.Max(_commitIndex, _entries.First - 1);
+        foreach (var (index, roster) in recovered.Rosters) _rosters.Add(index, roster);
         _recordedCommit = _commitIndex;
     }
 
@@ -104,6 +106,20 @@ internal sealed partial class GroupLog
         get
         {
             lock (_gate) return (_entries.Last, _entries.TermOf(_entries.Last) ?? 0);
+        }
+    }
+
+    /// <summary>What the first entry after <paramref name="index"/> says that changes the members' incarnations; null when there is none.</summary>
+    public FoundingRecord? RosterAfter(long index)
+    {
+        lock (_gate)
+        {
+            foreach (var (at, roster) in _rosters)
+            {
+                if (at > index) return roster;
+            }
+
+            return null;
         }
     }
 

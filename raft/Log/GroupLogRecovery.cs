@@ -14,6 +14,8 @@ public sealed class GroupLogRecovery
 {
     internal Dictionary<GroupId, RecoveredGroup> Groups { get; } = [];
 
+    internal long? MetPosition { get; private set; }
+
     internal Dictionary<string, Incarnation> Met { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Takes a record; passes over those of the agent's journal.</summary>
@@ -27,6 +29,7 @@ public sealed class GroupLogRecovery
         if ((GroupRecordKind)record.Kind == GroupRecordKind.Met)
         {
             foreach (var (site, incarnation) in MetSites.Read(payload) ?? throw Unsound(position, record)) Met[site] = incarnation;
+            MetPosition = position;
             return;
         }
 
@@ -54,8 +57,9 @@ public sealed class GroupLogRecovery
                 group.CommitIndex = Math.Max(group.CommitIndex, index);
                 return true;
             case GroupRecordKind.Founding:
-                group.Founding = FoundingRecord.Read(payload);
-                return group.Founding is not null;
+                if (FoundingRecord.Read(payload) is not { } founding) return false;
+                group.Founding = founding;
+                return true;
             case GroupRecordKind.Restoring:
                 group.Restoring = (index, term);
                 return true;
@@ -80,14 +84,15 @@ public sealed class GroupLogRecovery
         if (index > group.Entries.Last + 1) group.Entries.Reset(index - 1, 0);
         group.Entries.Add(term, position);
         NoteCommit(group, payload);
-        return true;
+        return NoteRoster(group, index, payload);
     }
 
     private static bool TakeEntryAgain(RecoveredGroup group, long position, long index, long term, ReadOnlySpan<byte> payload)
     {
         if (payload.Length < LoggedEntry.HeaderSize) return false;
-        if (index != group.Again.Last + 1) group.Again.Reset(index - 1, 0);
-        group.Again.Add(term, position);
+        if (index > group.Again.Last + 1 || index < group.Again.First) group.Again.Reset(index - 1, 0);
+        if (index <= group.Again.Last) group.Again.Move(index, position);
+        else group.Again.Add(term, position);
         NoteCommit(group, payload);
         return true;
     }
@@ -98,6 +103,15 @@ public sealed class GroupLogRecovery
         else if (index >= group.Entries.First) group.Entries.Reset(index, term);
         group.CommitIndex = Math.Max(group.CommitIndex, index);
         (group.Restoring, group.Begin) = (null, null);
+    }
+
+    private static bool NoteRoster(RecoveredGroup group, long index, ReadOnlySpan<byte> payload)
+    {
+        while (group.Rosters.Count > 0 && group.Rosters.GetKeyAtIndex(group.Rosters.Count - 1) >= index) group.Rosters.RemoveAt(group.Rosters.Count - 1);
+        if ((EntryKind)payload[0] != EntryKind.Roster) return true;
+        if (FoundingRecord.Read(payload[LoggedEntry.HeaderSize..]) is not { } roster) return false;
+        group.Rosters.Add(index, roster);
+        return true;
     }
 
     private static void NoteCommit(RecoveredGroup group, ReadOnlySpan<byte> payload)

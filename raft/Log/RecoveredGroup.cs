@@ -26,6 +26,9 @@ internal sealed class RecoveredGroup
     /// <summary>Index of the last entry that is known as committed.</summary>
     public long CommitIndex { get; set; }
 
+    /// <summary>Indices of entries that change the members' incarnations, with what they say.</summary>
+    public SortedList<long, FoundingRecord> Rosters { get; } = [];
+
     /// <summary>Position of the oldest record that the group needs.</summary>
     public long OldestPosition { get; set; }
 

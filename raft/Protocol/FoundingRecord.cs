@@ -31,6 +31,12 @@ internal sealed record FoundingRecord
     /// <summary>The group's index at which this generation began: a member that was let in votes only when it has come so far.</summary>
     public long Index { get; init; }
 
+    /// <summary>
+    /// The generation in which the site that holds the record was let in again; 0 when it was there from the beginning.
+    /// What comes from an earlier generation is none of its.
+    /// </summary>
+    public int Since { get; init; }
+
     /// <summary>Whether the group may be used: every site whose word is needed has accepted.</summary>
     public bool IsOpen { get; init; }
 
@@ -41,16 +47,33 @@ internal sealed record FoundingRecord
         Witness = HasWitness ? Members[^1].Site : null,
     };
 
-    /// <summary>The incarnation that belongs to the group; null for a site that is no member.</summary>
+    /// <summary>The members that count: all that were not removed.</summary>
+    public ImmutableArray<string> Voters => [.. Members.Where(m => !m.Incarnation.IsUnknown).Select(m => m.Site)];
+
+    /// <summary>The sites that were removed.</summary>
+    public ImmutableArray<string> Removed => [.. Members.Where(m => m.Incarnation.IsUnknown).Select(m => m.Site)];
+
+    /// <summary>The incarnation that belongs to the group; null for a site that is no member, or was removed.</summary>
     public Incarnation? IncarnationOf(string site)
     {
         foreach (var member in Members)
         {
-            if (string.Equals(member.Site, site, StringComparison.Ordinal)) return member.Incarnation;
+            if (string.Equals(member.Site, site, StringComparison.Ordinal)) return member.Incarnation.IsUnknown ? null : member.Incarnation;
         }
 
         return null;
     }
+
+    /// <summary>Whether a site was a member and was removed.</summary>
+    public bool HasRemoved(string site) => Members.Any(m => m.Incarnation.IsUnknown && string.Equals(m.Site, site, StringComparison.Ordinal));
+
+    /// <summary>The record of the next generation, in which one member's data are others, or it is removed.</summary>
+    public FoundingRecord Next(string site, Incarnation incarnation) => this with
+    {
+        Generation = Generation + 1,
+        Since = 0,
+        Members = [.. Members.Select(m => string.Equals(m.Site, site, StringComparison.Ordinal) ? m with { Incarnation = incarnation } : m)],
+    };
 
     /// <summary>Whether two records say the same of the members.</summary>
     public bool Agrees(FoundingRecord other) =>
@@ -65,6 +88,7 @@ internal sealed record FoundingRecord
         var bytes = new byte[Size];
         bytes[0] = (byte)((HasWitness ? 1 : 0) | (IsOpen ? 2 : 0));
         bytes[1] = (byte)Members.Length;
+        BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(2), (ushort)Math.Min(Since, ushort.MaxValue));
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(4), Generation);
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(8), Index);
         var rest = WriteName(bytes.AsSpan(16), Founder);
@@ -83,9 +107,10 @@ internal sealed record FoundingRecord
     {
         if (bytes.Length < 16 || bytes[0] > 3 || bytes[1] is 0 or > Bounds.GroupSitesMax) return null;
         var (flags, count) = (bytes[0], bytes[1]);
+        var since = BinaryPrimitives.ReadUInt16LittleEndian(bytes[2..]);
         var generation = BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]);
         var index = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
-        if (generation < 1 || index < 0) return null;
+        if (generation < 1 || index < 0 || since > generation) return null;
         bytes = bytes[16..];
         if (ReadName(ref bytes) is not { } founder) return null;
         var members = ImmutableArray.CreateBuilder<RosterEntry>(count);
@@ -104,6 +129,7 @@ internal sealed record FoundingRecord
             Founder = founder,
             Generation = generation,
             Index = index,
+            Since = since,
         };
         return bytes.Length == 0 && record.IsSound ? record : null;
     }

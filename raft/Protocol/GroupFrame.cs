@@ -33,6 +33,8 @@ internal enum GroupFrameKind : byte
     Compare = 12,
     /// <summary>What this site knows of the incarnations of third sites.</summary>
     Met = 13,
+    /// <summary>Remove a member.</summary>
+    Remove = 14,
     /// <summary>Answers a question.</summary>
     Reply = 64,
     /// <summary>Says why a question is not answered.</summary>
@@ -58,6 +60,8 @@ internal enum GroupRefusal : byte
     Full = 6,
     /// <summary>The asker is no member, or asks what it may not.</summary>
     NotMember = 7,
+    /// <summary>The asked has not met every other member, or has not caught up since it was let in: it does not vote.</summary>
+    NotMet = 8,
 }
 
 /// <summary>What reading a frame gave.</summary>

@@ -55,6 +55,8 @@ internal sealed class LoggedEntry
     {
         if (term < 0 || bytes.Length is < HeaderSize or > HeaderSize + Bounds.GroupEntrySizeMax) return null;
         if (bytes.Span[0] is < (byte)EntryKind.Begin or > (byte)EntryKind.Roster) return null;
-        return BinaryPrimitives.ReadInt64LittleEndian(bytes.Span[1..]) < 0 ? null : new LoggedEntry(term, bytes);
+        if (BinaryPrimitives.ReadInt64LittleEndian(bytes.Span[1..]) < 0) return null;
+        var entry = new LoggedEntry(term, bytes);
+        return entry.Kind == EntryKind.Roster && FoundingRecord.Read(entry.Data.Span) is null ? null : entry;
     }
 }

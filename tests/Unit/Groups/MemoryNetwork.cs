@@ -49,6 +49,9 @@ public sealed class MemoryNetwork
         foreach (var other in _transports.Keys.Where(o => o != site)) Cut(site, other, isCut);
     }
 
+    /// <summary>A site takes a message as if another had sent it.</summary>
+    public void Inject(string from, string to, ReadOnlySpan<byte> message) => _transports[to].Handler?.Invoke(from, message);
+
     private bool IsUp(string a, string b) => _transports.ContainsKey(b) && !_cut.GetValueOrDefault(Link(a, b));
 
     private static (string, string) Link(string a, string b) => string.CompareOrdinal(a, b) < 0 ? (a, b) : (b, a);

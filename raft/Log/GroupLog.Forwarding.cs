@@ -1,0 +1,70 @@
+using System.Text;
+using Cheops.Raft.Protocol;
+
+namespace Cheops.Raft.Log;
+
+internal sealed partial class GroupLog
+{
+    /// <summary>
+    /// Writes forward what the group needs and has before a position, so that this part of the site's log can go. Durable
+    /// when it completes.
+    /// </summary>
+    /// <param name="before">The position.</param>
+    /// <param name="neededFrom">Index of the first entry that the machine needs; older ones before the position are dropped.</param>
+    /// <param name="founding">How the group was founded.</param>
+    /// <returns>Position of the oldest record that the group needs from now on.</returns>
+    public async ValueTask<long> ForwardAsync(long before, long neededFrom, FoundingRecord founding)
+    {
+        await _appending.WaitAsync();
+        long oldest, last;
+        try
+        {
+            // Until the old records go these tell the same once more; after that they are all there is.
+            oldest = await WriteAsync(GroupRecordKind.Founding, founding.Index, 0, founding.ToBytes());
+            await WriteAsync(GroupRecordKind.Vote, 0, _term, VotedFor is { } voted ? Encoding.ASCII.GetBytes(voted) : default);
+            var first = Drop(before, neededFrom, out var term);
+            last = await WriteAsync(GroupRecordKind.Begin, first - 1, term, default);
+            var commit = CommitIndex;
+            last = await WriteAsync(GroupRecordKind.Commit, commit, 0, default);
+            _recordedCommit = Math.Max(_recordedCommit, commit);
+            for (var index = first; PositionBefore(before, index); index++)
+            {
+                var entry = await ReadAsync(index);
+                last = await WriteAsync(GroupRecordKind.EntryAgain, index, entry.Term, entry.Bytes);
+                lock (_gate) _entries.Move(index, last);
+            }
+        }
+        finally
+        {
+            _appending.Release();
+        }
+
+        await WaitDurableAsync(last);
+        lock (_gate)
+        {
+            for (var index = _entries.First; index <= _entries.Last; index++) oldest = Math.Min(oldest, _entries.PositionOf(index));
+        }
+
+        return oldest;
+    }
+
+    // Entries that nobody here needs go; a member that still does is sent a snapshot.
+    private long Drop(long before, long neededFrom, out long term)
+    {
+        lock (_gate)
+        {
+            var first = _entries.First;
+            while (first < neededFrom && first <= _commitIndex && _entries.PositionOf(first) < before) first++;
+            _entries.DropUntil(first - 1);
+            while (_recent.First < first && _recent.Find(_recent.First) is not null) _recent.DropFirst();
+            while (_rosters.Count > 0 && _rosters.GetKeyAtIndex(0) < first) _rosters.RemoveAt(0);
+            term = _entries.SnapshotTerm;
+            return first;
+        }
+    }
+
+    private bool PositionBefore(long before, long index)
+    {
+        lock (_gate) return index <= _entries.Last && _entries.PositionOf(index) < before;
+    }
+}

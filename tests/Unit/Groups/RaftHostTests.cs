@@ -1,0 +1,243 @@
+using Cheops.Raft;
+
+namespace Cheops.Tests.Unit.Groups;
+
+/// <summary>What only the real host does: sleep, wiped and removed members, snapshots, lost messages, full disks.</summary>
+public sealed class RaftHostTests : IAsyncLifetime
+{
+    private readonly RaftCluster _cluster = new(3);
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _cluster.DisposeAsync();
+
+    [Fact]
+    public async Task An_idle_group_falls_asleep_sends_nothing_and_wakes_when_it_is_used()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var there = await _cluster.FindAsync("B", group.Founding.Id);
+        await _cluster.ProposeAsync(there, "one");
+        await AsleepAsync("A", "B", "C");
+        var delivered = _cluster.Network.Delivered;
+        // Two whole election times, in which a group that is awake sends at least a heartbeat.
+        await Task.Delay(_cluster.Options.ElectionTimeMin * 2);
+        Assert.Equal(delivered, _cluster.Network.Delivered);
+
+        await _cluster.ProposeAsync(group, "two");
+        await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries is ["one", "two"], "C has both");
+    }
+
+    [Fact]
+    public async Task A_site_that_was_cut_off_catches_up_although_the_group_is_asleep()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        await _cluster.FindAsync("C", group.Founding.Id);
+        await _cluster.ProposeAsync(group, "one");
+        _cluster.CutOff("C", true);
+        await _cluster.InsistAsync(() => group, "two");
+        await AsleepAsync("A", "B", "C");
+        _cluster.CutOff("C", false);
+        await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries.Contains("two"), "C catches up");
+    }
+
+    [Fact]
+    public async Task A_wiped_site_is_let_in_by_the_others_and_caught_up()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await _cluster.FindAsync("C", id);
+        for (var i = 0; i < 5; i++) await _cluster.ProposeAsync(group, $"e{i}");
+        await _cluster.CrashAsync("C");
+        _cluster.Wipe("C");
+        await _cluster.StartAsync("C");
+        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status is { Generation: 2, AppliedIndex: > 5 }, "C is let in");
+        Assert.Equal(["e0", "e1", "e2", "e3", "e4"], _cluster.Machine("C", id).Entries);
+
+        // It counts again.
+        await _cluster.CrashAsync("B");
+        await _cluster.InsistAsync(() => group, "with C");
+        await _cluster.UntilAsync(() => _cluster.Machine("C", id).Entries.Contains("with C"), "C has it");
+    }
+
+    [Fact]
+    public async Task A_wiped_site_does_not_vote_before_it_is_let_in()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await _cluster.FindAsync("C", id);
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.CrashAsync("B");
+        await _cluster.CrashAsync("C");
+        _cluster.Wipe("C");
+        await _cluster.StartAsync("C");
+        // Only A has what was committed: A and the wiped C are no majority, and neither founds the set anew.
+        await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(group, "two"));
+        await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("C").FoundAsync(["A", "B", "C"], null).AsTask()));
+        await _cluster.StartAsync("B");
+        await _cluster.InsistAsync(() => group, "three");
+        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status is { Generation: 2 } && _cluster.Machine("C", id).Entries.Contains("three"), "C is let in");
+        Assert.Equal("one", _cluster.Machine("C", id).Entries[0]);
+    }
+
+    [Fact]
+    public async Task Of_two_sites_without_a_witness_the_one_that_is_left_lets_the_other_in()
+    {
+        var group = await _cluster.FoundAsync("A", "B");
+        var id = group.Founding.Id;
+        await _cluster.FindAsync("B", id);
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.CrashAsync("B");
+        _cluster.Wipe("B");
+        await _cluster.StartAsync("B");
+        await _cluster.InsistAsync(() => group, "two");
+        await _cluster.UntilAsync(() => _cluster.Host("B").Find(id)?.Status.Generation == 2 && _cluster.Machine("B", id).Entries is ["one", "two"], "B is let in");
+    }
+
+    [Fact]
+    public async Task A_site_that_is_removed_counts_no_longer()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await _cluster.FindAsync("B", id);
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.CrashAsync("C");
+        await _cluster.RunAsync(_cluster.Host("B").RemoveSiteAsync("C").AsTask());
+        Assert.Equal(["C"], _cluster.Host("B").Find(id)!.Status.Removed);
+        await _cluster.UntilAsync(() => group.Status.Generation == 2, "A knows");
+        await _cluster.InsistAsync(() => group, "two");
+
+        await _cluster.StartAsync("C");
+        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)!.Status.Removed is ["C"], "C knows");
+        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(_cluster.Host("C").Find(id)!, "never"));
+        Assert.Contains("removed", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_site_is_not_removed_without_a_majority()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.CrashAsync("B");
+        await _cluster.CrashAsync("C");
+        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("C").AsTask()));
+        Assert.Equal(GroupError.NoMajority, e.Error);
+    }
+
+    [Fact]
+    public async Task The_last_of_two_sites_removes_the_other_and_goes_on_alone()
+    {
+        var group = await _cluster.FoundAsync("A", "B");
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.CrashAsync("B");
+        await _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("B").AsTask());
+        await _cluster.ProposeAsync(group, "two");
+        Assert.Equal(["one", "two"], _cluster.Machine("A", group.Founding.Id).Entries);
+    }
+
+    [Fact]
+    public async Task What_the_log_no_longer_holds_comes_as_a_snapshot()
+    {
+        await using var cluster = new RaftCluster(4)
+        {
+            Options = new GroupOptions
+            {
+                ElectionTimeMin = TimeSpan.FromMilliseconds(300),
+                IdleTime = TimeSpan.FromSeconds(1),
+                ProposeTimeMax = TimeSpan.FromSeconds(4),
+                LogSizeKept = 4096,
+            },
+        };
+        var group = await cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await cluster.FindAsync("C", id);
+        await cluster.ProposeAsync(group, "first");
+        await cluster.CrashAsync("C");
+        for (var i = 0; i < 100; i++) await cluster.ProposeAsync(group, $"{i} {new string('x', 200)}");
+        foreach (var site in new[] { "A", "B" })
+        {
+            await cluster.UntilAsync(() => cluster.Machine(site, id).Entries.Count == 101, $"{site} has all");
+            cluster.Machine(site, id).ReplayFrom = cluster.Machine(site, id).Applied[^1].Index + 1;
+            await cluster.Host(site).ReclaimAsync();
+            Assert.True(cluster.Log(site).DiskBytes < 8000, $"{cluster.Log(site).DiskBytes} bytes are kept");
+        }
+
+        await cluster.StartAsync("C");
+        await cluster.UntilAsync(() => cluster.Machine("C", id).Entries.Count == 101, "C has all");
+        Assert.Equal(cluster.Machine("A", id).Applied, cluster.Machine("C", id).Applied);
+        await cluster.InsistAsync(() => group, "more");
+        await cluster.UntilAsync(() => cluster.Machine("C", id).Entries is [.., "more"], "C goes on");
+    }
+
+    [Fact]
+    public async Task Messages_that_are_lost_cost_time_only()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        var there = await _cluster.FindAsync("B", id);
+        await _cluster.ProposeAsync(group, "warm");
+        _cluster.Network.LostPerMille = 50;
+        for (var i = 0; i < 15; i++)
+        {
+            var entry = $"e{i}";
+            await _cluster.InsistAsync(() => entry[^1] % 2 == 0 ? group : there, entry);
+        }
+
+        _cluster.Network.LostPerMille = 0;
+        await _cluster.InsistAsync(() => group, "last");
+        await _cluster.UntilAsync(() => _cluster.Machine("C", id).Entries.Contains("last") && _cluster.Machine("B", id).Entries.Contains("last"), "all have all");
+        var entries = _cluster.Machine("A", id).Entries;
+        for (var i = 0; i < 15; i++) Assert.Contains($"e{i}", entries);
+        Assert.Equal(_cluster.Machine("A", id).Applied, _cluster.Machine("B", id).Applied);
+        Assert.Equal(_cluster.Machine("A", id).Applied, _cluster.Machine("C", id).Applied);
+    }
+
+    [Fact]
+    public async Task A_full_disk_refuses_and_recovers_by_itself()
+    {
+        var group = await _cluster.FoundAsync("A");
+        await _cluster.ProposeAsync(group, "one");
+        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + 100;
+        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(group, new string('x', 500)));
+        Assert.Equal(GroupError.Full, e.Error);
+        Assert.True(e.SurelyNotCommitted);
+        _cluster.Log("A").Capacity = long.MaxValue;
+        await _cluster.ProposeAsync(group, "two");
+        Assert.Equal(["one", "two"], _cluster.Machine("A", group.Founding.Id).Entries);
+    }
+
+    [Fact]
+    public async Task A_leader_whose_disk_is_full_says_so_to_who_asks_it()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var there = await _cluster.FindAsync("B", group.Founding.Id);
+        await _cluster.RunAsync(group.LeadAsync("A").AsTask());
+        await _cluster.ProposeAsync(there, "one");
+        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + 100;
+        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(there, new string('x', 500)));
+        Assert.Equal(GroupError.Full, e.Error);
+        _cluster.Log("A").Capacity = long.MaxValue;
+        await _cluster.InsistAsync(() => there, "two");
+        await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries is ["one", "two"], "C has both");
+    }
+
+    [Fact]
+    public async Task Nonsense_from_a_peer_changes_nothing()
+    {
+        var group = await _cluster.FoundAsync("A", "B");
+        await _cluster.ProposeAsync(group, "one");
+        var chance = new Random(5);
+        for (var i = 0; i < 2000; i++)
+        {
+            var message = new byte[chance.Next(300)];
+            chance.NextBytes(message);
+            if (message.Length > 1) (message[0], message[1]) = (1, (byte)chance.Next(20));
+            _cluster.Network.Inject("B", "A", message);
+        }
+
+        await _cluster.ProposeAsync(group, "two");
+        Assert.Equal(["one", "two"], _cluster.Machine("A", group.Founding.Id).Entries);
+    }
+
+    private Task AsleepAsync(params string[] sites) =>
+        _cluster.UntilAsync(() => sites.All(s => _cluster.Host(s).AwakeCount == 0), "all are asleep");
+}
