@@ -20,20 +20,16 @@ internal sealed partial class ReplicaGroup
     public bool BelongsHere => Record.IncarnationOf(_site.Name) == _site.Post.Incarnation;
 
     /// <summary>
-    /// Whether this site votes: it has met every other member, each of which told it of the groups that they share, and
-    /// has caught up to where its data began to count.
+    /// Whether this site votes: it has met every other member, each of which told it of the groups that they share. Once it
+    /// was let in, it votes only for members that hold what let it in: who is of an earlier generation is not heard.
     /// </summary>
-    public bool MayVote
-    {
-        get
-        {
-            var record = Record;
-            return _others.All(_site.Met.ContainsKey)
-                && (record.Index <= _log.CommitIndex || _log.RosterAfter(record.Index - 1)?.Generation == record.Generation);
-        }
-    }
+    public bool MayVote => _others.All(_site.Met.ContainsKey);
 
-    private bool MayCampaign => !IsWitness && (_isAlone || MayVote);
+    // Whoever campaigns in a generation holds the entry with which that began.
+    private bool MayCampaign => !IsWitness && (_isAlone || (MayVote && HoldsGeneration(Record)));
+
+    private bool HoldsGeneration(FoundingRecord record) =>
+        record.Index <= _log.CommitIndex || _log.RosterAfter(record.Index - 1)?.Generation == record.Generation;
 
     /// <summary>Takes over a record that is newer than its own, and durable.</summary>
     public void Adopt(FoundingRecord record)
@@ -144,6 +140,7 @@ internal sealed partial class ReplicaGroup
         // One change after the other: each is made of the one before.
         await _applier.WaitAsync(_log.CommitIndex).WaitAsync(_site.Options.ProposeTimeMax, _site.Time, cancellation);
         if (_log.RosterAfter(_applier.Index) is not null) return await PauseAsync(cancellation);
+        if ((Record.IncarnationOf(site) ?? default) == incarnation) return 1;
         var next = Record.Next(site, incarnation);
         var index = await _log.TryAppendAsync(term, EntryKind.Roster, next.ToBytes(), cancellation);
         if (index == 0) return 0;
@@ -164,6 +161,8 @@ internal sealed partial class ReplicaGroup
         {
             Volatile.Write(ref _isAlone, false);
             await StopAsync();
+            // The other one lacks everything.
+            if (!incarnation.IsUnknown) _ = WakeAsync(campaigns: true, _site.Closing).AsTask().ContinueWith(static _ => { }, TaskScheduler.Default);
         }
     }
 

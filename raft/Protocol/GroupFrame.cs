@@ -60,7 +60,7 @@ internal enum GroupRefusal : byte
     Full = 6,
     /// <summary>The asker is no member, or asks what it may not.</summary>
     NotMember = 7,
-    /// <summary>The asked has not met every other member, or has not caught up since it was let in: it does not vote.</summary>
+    /// <summary>The asked has not met every other member: it does not vote.</summary>
     NotMet = 8,
 }
 

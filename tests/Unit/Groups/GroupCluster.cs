@@ -73,12 +73,15 @@ public abstract class GroupCluster : IAsyncDisposable
         await task;
     }
 
+    /// <summary>How the groups stand, for whoever reads of a failure.</summary>
+    protected virtual string Describe() => "";
+
     /// <summary>Waits for a condition while time passes.</summary>
     public async Task UntilAsync(Func<bool> condition, string what)
     {
         for (var waited = Stopwatch.StartNew(); !condition(); await PassAsync())
         {
-            if (waited.Elapsed > TimeSpan.FromSeconds(60)) Assert.Fail($"in vain: {what}");
+            if (waited.Elapsed > TimeSpan.FromSeconds(30)) Assert.Fail($"in vain: {what}; {Describe()}");
         }
     }
 }

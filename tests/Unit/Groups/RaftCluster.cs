@@ -58,6 +58,9 @@ public sealed class RaftCluster(int seed) : GroupCluster
 
     public override void CutOff(string site, bool isCut) => Network.CutOff(site, isCut);
 
+    protected override string Describe() =>
+        string.Join("; ", _hosts.SelectMany(h => h.Value.Groups.Select(g => $"{h.Key}: {g.Status}")));
+
     public override Task PassAsync() => Task.Delay(5);
 
     public override async ValueTask DisposeAsync()

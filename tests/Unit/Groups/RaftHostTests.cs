@@ -50,7 +50,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         await _cluster.CrashAsync("C");
         _cluster.Wipe("C");
         await _cluster.StartAsync("C");
-        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status is { Generation: 2, AppliedIndex: > 5 }, "C is let in");
+        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status is { Generation: >= 2, AppliedIndex: > 5 }, "C is let in");
         Assert.Equal(["e0", "e1", "e2", "e3", "e4"], _cluster.Machine("C", id).Entries);
 
         // It counts again.
@@ -75,7 +75,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("C").FoundAsync(["A", "B", "C"], null).AsTask()));
         await _cluster.StartAsync("B");
         await _cluster.InsistAsync(() => group, "three");
-        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status is { Generation: 2 } && _cluster.Machine("C", id).Entries.Contains("three"), "C is let in");
+        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status.Generation >= 2 && _cluster.Machine("C", id).Entries.Contains("three"), "C is let in");
         Assert.Equal("one", _cluster.Machine("C", id).Entries[0]);
     }
 
@@ -90,7 +90,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         _cluster.Wipe("B");
         await _cluster.StartAsync("B");
         await _cluster.InsistAsync(() => group, "two");
-        await _cluster.UntilAsync(() => _cluster.Host("B").Find(id)?.Status.Generation == 2 && _cluster.Machine("B", id).Entries is ["one", "two"], "B is let in");
+        await _cluster.UntilAsync(() => _cluster.Host("B").Find(id)?.Status.Generation >= 2 && _cluster.Machine("B", id).Entries is ["one", "two"], "B is let in");
     }
 
     [Fact]
@@ -102,7 +102,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         await _cluster.ProposeAsync(group, "one");
         await _cluster.CrashAsync("C");
         await _cluster.RunAsync(_cluster.Host("B").RemoveSiteAsync("C").AsTask());
-        Assert.Equal(["C"], _cluster.Host("B").Find(id)!.Status.Removed);
+        Assert.True(_cluster.Host("B").Find(id)!.Status.Removed is ["C"]);
         await _cluster.UntilAsync(() => group.Status.Generation == 2, "A knows");
         await _cluster.InsistAsync(() => group, "two");
 
