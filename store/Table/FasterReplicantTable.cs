@@ -32,7 +32,7 @@ public sealed class FasterReplicantTable : IReplicantTable
     /// <param name="log">The files of its log, in segments of the options' size; closed with the table.</param>
     /// <param name="checkpoints">The files of its checkpoints, in segments of <see cref="CheckpointSegmentSize"/>; closed with the table.</param>
     /// <param name="options">Sizes; the defaults when null.</param>
-    /// <param name="secret">From a random source: keys whose hashes collide cannot be chosen by who does not know it.</param>
+    /// <param name="secret">For a table that begins empty, from a random source: who does not know it cannot choose keys whose hashes collide.</param>
     /// <exception cref="TableException">The disk failed.</exception>
     public static FasterReplicantTable Open(ISegmentFiles log, ISegmentFiles checkpoints, ReplicantTableOptions? options = null, ulong secret = 0)
     {

@@ -14,6 +14,9 @@ public sealed record ReplicantTableOptions
     /// <summary>Size of a segment, as a power of two; at least a page.</summary>
     public int SegmentSizeBits { get; init; } = Bounds.TableSegmentSizeBits;
 
+    /// <summary>The bits of keys' hashes that count: tests leave few, so that keys collide.</summary>
+    internal ulong HashMask { get; init; } = ulong.MaxValue;
+
     internal int PageSize => 1 << PageSizeBits;
 
     internal long SegmentSize => 1L << SegmentSizeBits;

@@ -11,7 +11,7 @@ namespace Cheops.Store.Table;
 /// </summary>
 /// <remarks>
 /// A segment: CRC-32C of what follows (4 bytes), <c>CHT1</c> (4), number (8), begin (8), until (8), count (8), sum (8), live
-/// size (8), bound of numbers (4), length of the mark (4), the mark; little-endian. A slot: CRC-32C of the rest (4 bytes),
+/// size (8), secret (8), buckets (8), bound of numbers (4), length of the mark (4), the mark; little-endian. A slot: CRC-32C of the rest (4 bytes),
 /// <c>CHT1</c> (4), number (8), zeros.
 /// </remarks>
 internal sealed class TableCheckpoints : IDisposable
@@ -20,7 +20,7 @@ internal sealed class TableCheckpoints : IDisposable
     public const int SegmentSize = Bounds.TableMarkSizeMax + 4096;
 
     private const uint Magic = 0x31544843; // "CHT1"
-    private const int HeaderSize = 64;
+    private const int HeaderSize = 80;
 
     private readonly ISegmentFiles _files;
     private int _latest = -1;
@@ -85,8 +85,10 @@ internal sealed class TableCheckpoints : IDisposable
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(32), extent.Count);
         BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(40), extent.Sum);
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(48), extent.LiveSize);
-        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(56), extent.NumberBound);
-        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(60), mark.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(56), extent.Secret);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(64), extent.Buckets);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(72), extent.NumberBound);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(76), mark.Length);
         mark.CopyTo(bytes.AsSpan(HeaderSize));
         BinaryPrimitives.WriteUInt32LittleEndian(bytes, Crc32C.Of(bytes.AsSpan(4)));
         return bytes;
@@ -98,7 +100,7 @@ internal sealed class TableCheckpoints : IDisposable
         Span<byte> header = stackalloc byte[HeaderSize];
         _files.Read(turn, 0, header);
         if (BinaryPrimitives.ReadUInt32LittleEndian(header[4..]) != Magic) return null;
-        var length = BinaryPrimitives.ReadInt32LittleEndian(header[60..]);
+        var length = BinaryPrimitives.ReadInt32LittleEndian(header[76..]);
         if (length is < 0 or > Bounds.TableMarkSizeMax) return null;
         mark = new byte[length];
         _files.Read(turn, HeaderSize, mark);
@@ -110,7 +112,9 @@ internal sealed class TableCheckpoints : IDisposable
             BinaryPrimitives.ReadInt64LittleEndian(header[32..]),
             BinaryPrimitives.ReadUInt64LittleEndian(header[40..]),
             BinaryPrimitives.ReadInt64LittleEndian(header[48..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(header[56..]));
+            BinaryPrimitives.ReadUInt32LittleEndian(header[72..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(header[56..]),
+            BinaryPrimitives.ReadInt64LittleEndian(header[64..]));
         return extent.Begin >= TableExtent.FirstPosition && extent.Begin <= extent.Until ? extent : null;
     }
 

@@ -20,29 +20,25 @@ internal sealed record OpenedTable(
 /// </summary>
 internal static class TableOpening
 {
-    // FASTER keeps seven entries in a bucket of 64 bytes before it needs another one.
-    private const int KeysPerBucket = 4, BucketSize = 64;
-    private const long BucketsMin = 1024;
-
-    /// <summary>Buckets of FASTER's index for so many keys.</summary>
-    public static long BucketsFor(long keys) => (long)Math.Max(BucketsMin, System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)keys / KeysPerBucket));
+    private const int BucketSize = 64;
 
     public static OpenedTable Open(ISegmentFiles log, ISegmentFiles marks, ReplicantTableOptions options, ulong secret)
     {
         // :: Step 1
         var checkpoints = new TableCheckpoints(marks);
         var files = new CheckedSegmentFiles(log, options.SegmentSize);
-        var hash = new KeyHash(secret);
         var isNew = checkpoints.Latest.Number == 0 && checkpoints.Damage is null;
 
         // :: Step 2
+        var hash = new KeyHash(checkpoints.Latest.Secret, options.HashMask);
         var scan = new TableScan(checkpoints.Latest, options, hash);
         var damage = checkpoints.Damage ?? (isNew ? null : Read(scan, files, checkpoints.Latest, options));
 
         // :: Step 3
         if (isNew || damage is not null)
         {
-            BeginEmpty(files, checkpoints);
+            BeginEmpty(files, checkpoints, secret);
+            hash = new KeyHash(secret, options.HashMask);
             scan = new TableScan(checkpoints.Latest, options, hash);
         }
 
@@ -55,10 +51,10 @@ internal static class TableOpening
         return new OpenedTable(store, device, files, checkpoints, hash, scan.Keys, scan.Numbers, damage);
     }
 
-    private static void BeginEmpty(CheckedSegmentFiles files, TableCheckpoints checkpoints)
+    private static void BeginEmpty(CheckedSegmentFiles files, TableCheckpoints checkpoints, ulong secret)
     {
         // First told, then done: a crash in between finds an empty table, and segments that hold nothing of it.
-        checkpoints.Write(TableExtent.Empty(checkpoints.Latest.Number + 1), default);
+        checkpoints.Write(TableExtent.Empty(checkpoints.Latest.Number + 1, secret), default);
         files.RemoveOutside(0, -1);
     }
 
@@ -86,7 +82,7 @@ internal static class TableOpening
     {
         using var settings = new FasterKVSettings<SpanByte, SpanByte>
         {
-            IndexSize = BucketsFor(at.Count) * BucketSize,
+            IndexSize = at.Buckets * BucketSize,
             LogDevice = device,
             PageSize = options.PageSize,
             MemorySize = 1L << options.MemorySizeBits,

@@ -58,7 +58,14 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
             ThrowIfFailed();
             _store.Log.Flush(wait: true);
             ThrowIfFailed();
-            return _now with { Begin = _store.Log.BeginAddress, Until = _store.Log.TailAddress, Count = _count, NumberBound = _numbers.Bound };
+            return _now with
+            {
+                Begin = _store.Log.BeginAddress,
+                Until = _store.Log.TailAddress,
+                Count = _count,
+                NumberBound = _numbers.Bound,
+                Buckets = _store.IndexSize,
+            };
         }
     }
 
@@ -225,7 +232,7 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
 
     private void GrowIndex()
     {
-        if (TableOpening.BucketsFor(_count) > _store.IndexSize) _store.GrowIndex();
+        if (TableExtent.BucketsFor(_count) > _store.IndexSize) _store.GrowIndex();
     }
 
     private void ThrowIfFailed()

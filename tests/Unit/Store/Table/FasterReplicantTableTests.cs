@@ -275,6 +275,31 @@ public sealed class FasterReplicantTableTests : ReplicantTableContract
     }
 
     [Fact]
+    public async Task A_table_that_became_small_and_was_opened_again_finds_everything()
+    {
+        // Chains of the index are made with as many buckets as there were: those of a large table, on the disk and after it.
+        var model = new Dictionary<int, byte[]>();
+        for (var i = 0; i < 60_000; i++) Table.Put(Key(i), model[i] = Value(i, 8));
+        for (var i = 0; i < 60_000; i++)
+        {
+            if (i % 30 == 0) continue;
+            Table.Remove(Key(i));
+            model.Remove(i);
+        }
+
+        for (var round = 0; round < 3; round++)
+        {
+            await Table.CheckpointAsync(default);
+            _disk.Crash(new Random(round));
+            await Table.DisposeAsync();
+            Table = _disk.Open(secret: (ulong)round + 100);
+            Assert.Null(Table.Damage);
+            AssertIs(model, Table);
+            for (var i = 0; i < 500; i++) Table.Put(Key(i * 30), model[i * 30] = Value(i + round, 8));
+        }
+    }
+
+    [Fact]
     public async Task A_visit_sees_everything_while_others_write()
     {
         for (var i = 0; i < 2000; i++) Table.Put(Key(i), Value(i, 100));
