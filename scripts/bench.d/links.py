@@ -4,7 +4,7 @@ a large download beside a copy over the same servers."""
 import argparse, json, os, pathlib, re, shutil, socket, statistics, subprocess, tempfile, threading, time, urllib.request
 
 HOST = '127.0.94.{}'
-LARGE = 256 * 1024 * 1024
+LARGE = 1024 * 1024 * 1024
 
 
 class Nats:
@@ -104,7 +104,8 @@ def bare_copy(port1, port2):
 
 def agents(cheops, directory):
     processes = []
-    pathlib.Path(directory, 'large').write_bytes(b'l' * LARGE)
+    with open(pathlib.Path(directory, 'large'), 'wb') as large:
+        large.truncate(LARGE)
     pathlib.Path(directory, 'nginx.conf').write_text(
         f'daemon off; worker_processes 1; error_log stderr crit; pid {directory}/nginx.pid; events {{ }}\n'
         f'http {{ access_log off; sendfile on; keepalive_requests 100000000; server {{ listen {HOST.format(2)}:18091; root {directory}; location = /small {{ return 200 "{"x" * 128}"; }} }} }}\n')
@@ -172,7 +173,7 @@ def main():
                 'copy_mb_s': med(copies) / 1e6, 'download_mb_s': med(loads) / 1e6, 'share': med(shares)}
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(document, indent=1))
-    print('| forwarded request, p50 at 1 (× a bare NATS request, spread) | forwarded requests/s at 64 | 256 MB download, MB/s (× a copy over the same servers, spread) |')
+    print('| forwarded request, p50 at 1 (× a bare NATS request, spread) | forwarded requests/s at 64 | 1 GB download, MB/s (× a copy over the same servers, spread) |')
     print('|---|---|---|')
     print(f'| {med(ours) * 1e3:.2f} ms ({med(ratios):.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f}) | {med(rates):,.0f} | {med(loads) / 1e6:.0f} ({med(shares):.2f}, {shares[0]:.2f} to {shares[-1]:.2f}) |')
 
