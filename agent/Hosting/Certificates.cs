@@ -80,8 +80,7 @@ internal sealed class ServiceConnector
     {
         if (asFrontProxy && _asFrontProxy is null)
             throw new IOException("the user can only be asserted with a front proxy's certificate: set CHEOPS_UPSTREAM_CERT and _KEY for this service, with https");
-        var socket = await TcpDialer.ConnectAsync(_address.Host, _address.Port, cancellation);
-        var transport = new ReactorSocket(socket);
+        var transport = await TcpDialer.ConnectAsync(_address.Host, _address.Port, cancellation);
         if (_plain is null) return new BufferedChannel(transport);
         return new BufferedChannel(await TlsTransport.DialAsync(transport, (asFrontProxy ? _asFrontProxy : _plain)!, cancellation));
     }

@@ -117,20 +117,22 @@ internal sealed class MemoryLinks(TimeProvider time, Random chance)
 
     private void Schedule(TimeSpan delay, Action action)
     {
-        lock (_due) _due.Enqueue(action, (Now + delay.Ticks, ++_scheduled));
+        var due = Now + delay.Ticks;
+        lock (_due) _due.Enqueue(action, (due, ++_scheduled));
         ITimer? timer = null;
         timer = time.CreateTimer(
             _ =>
             {
                 timer?.Dispose();
-                RunDue();
+                RunDue(due);
             },
             null,
             delay,
             Timeout.InfiniteTimeSpan);
     }
 
-    private void RunDue()
+    // A real timer may come a little before the clock says so: what it was made for is due all the same.
+    private void RunDue(long due)
     {
         // One at a time: order is part of the promise. A timer that finds another at work leaves its message to it or to the next.
         lock (_running)
@@ -140,7 +142,7 @@ internal sealed class MemoryLinks(TimeProvider time, Random chance)
                 Action? action;
                 lock (_due)
                 {
-                    if (!_due.TryPeek(out action, out var key) || key.Due > Now) return;
+                    if (!_due.TryPeek(out action, out var key) || key.Due > Math.Max(Now, due)) return;
                     _due.Dequeue();
                 }
 

@@ -9,28 +9,31 @@ internal static class TcpDialer
     /// <summary>Connects to the first address of <paramref name="host"/> that answers.</summary>
     /// <exception cref="IOException">None did.</exception>
     /// <exception cref="OperationCanceledException">The time was up.</exception>
-    public static async ValueTask<Socket> ConnectAsync(string host, int port, CancellationToken cancellation)
+    public static async ValueTask<ReactorSocket> ConnectAsync(string host, int port, CancellationToken cancellation)
     {
-        // The framework tries every address of a name in turn, each given what is left of the time.
-        var socket = IPAddress.TryParse(host, out var address)
-            ? new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
-            : new Socket(SocketType.Stream, ProtocolType.Tcp);
+        SocketError last;
         try
         {
-            if (address is not null) await socket.ConnectAsync(new IPEndPoint(address, port), cancellation);
-            else await socket.ConnectAsync(host, port, cancellation);
-            return socket;
+            IPAddress[] addresses = IPAddress.TryParse(host, out var given) ? [given] : await Dns.GetHostAddressesAsync(host, cancellation);
+            last = SocketError.HostNotFound;
+            foreach (var address in addresses)
+            {
+                try
+                {
+                    return await ReactorSocket.DialAsync(new IPEndPoint(address, port), cancellation);
+                }
+                catch (SocketException e)
+                {
+                    last = e.SocketErrorCode;
+                }
+            }
         }
         catch (SocketException e)
         {
-            socket.Dispose();
-            throw new IOException($"{host}:{port} was not reached: {Describe(e.SocketErrorCode)}", e);
+            last = e.SocketErrorCode;
         }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+
+        throw new IOException($"{host}:{port} was not reached: {Describe(last)}");
     }
 
     private static string Describe(SocketError error) => error switch

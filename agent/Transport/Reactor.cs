@@ -95,7 +95,7 @@ internal static unsafe partial class Native
 {
     public const int CloseOnExec = 0x80000, Add = 1, DoNotWait = 0x40, NoSignal = 0x4000;
     public const uint In = 1, Out = 4, Error = 8, HangUp = 16, HangUpOfPeer = 0x2000, EdgeTriggered = 0x80000000;
-    public const int Interrupted = 4, TryAgain = 11;
+    public const int Interrupted = 4, TryAgain = 11, NoNetwork = 101, Refused = 111, NoRoute = 113, InProgress = 115;
 
     [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
     public static partial int EpollCreate(int flags);
@@ -105,6 +105,9 @@ internal static unsafe partial class Native
 
     [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
     public static partial int EpollWait(int epoll, byte* events, int countMax, int timeoutMs);
+
+    [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
+    public static partial int Connect(SafeHandle socket, byte* address, int size);
 
     // Neither waits: both are called with MSG_DONTWAIT.
     [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]

@@ -25,7 +25,7 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
 
     // Being watched begins with an event if something is there already.
     private int _readable = NotReady;
-    private int _writable = Ready;
+    private int _writable;
     private volatile bool _ended;
     private volatile bool _hungUp;
     private int _aborted;
@@ -33,13 +33,68 @@ internal sealed class ReactorSocket : ByteTransport, IValueTaskSource<int>, IVal
     /// <summary>Takes over a connected socket.</summary>
     /// <exception cref="IOException">It cannot be watched.</exception>
     public ReactorSocket(Socket socket)
+        : this(socket, socket.RemoteEndPoint, isConnected: true)
+    {
+    }
+
+    private ReactorSocket(Socket socket, EndPoint? remote, bool isConnected)
     {
         _socket = socket;
         _handle = socket.SafeHandle;
         socket.NoDelay = true;
-        RemoteEndPoint = socket.RemoteEndPoint;
+        RemoteEndPoint = remote;
         LocalEndPoint = socket.LocalEndPoint;
+        _writable = isConnected ? Ready : NotReady;
         _reactor.Add(this, _handle);
+    }
+
+    /// <summary>Connects to an address.</summary>
+    /// <remarks>
+    /// By the system's call: a socket that the framework has connected stays watched by the framework's own thread too, which
+    /// then wakes for each of its events, for nothing.
+    /// </remarks>
+    /// <exception cref="SocketException">Nobody answers there.</exception>
+    /// <exception cref="IOException">It cannot be watched.</exception>
+    /// <exception cref="OperationCanceledException">The time was up.</exception>
+    public static async ValueTask<ReactorSocket> DialAsync(IPEndPoint address, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        ReactorSocket? dialed = null;
+        try
+        {
+            socket.Blocking = false;
+            dialed = new ReactorSocket(socket, address, isConnected: Connect(socket, address));
+            await using (cancellation.UnsafeRegister(static dialed => ((ReactorSocket)dialed!).Abort(), dialed)) await dialed.WritableAsync();
+            var error = (SocketError)(int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
+            return error == SocketError.Success ? dialed : throw new SocketException((int)error);
+        }
+        catch (Exception e)
+        {
+            dialed?.Dispose();
+            socket.Dispose();
+            if (cancellation.IsCancellationRequested) throw new OperationCanceledException("the connection was not made in time", e, cancellation);
+            throw;
+        }
+    }
+
+    // Whether it is connected at once; else an event will tell.
+    private static unsafe bool Connect(Socket socket, IPEndPoint address)
+    {
+        var to = address.Serialize();
+        fixed (byte* start = to.Buffer.Span)
+        {
+            if (Native.Connect(socket.SafeHandle, start, to.Size) == 0) return true;
+        }
+
+        return Marshal.GetLastPInvokeError() switch
+        {
+            Native.InProgress => false,
+            Native.Refused => throw new SocketException((int)SocketError.ConnectionRefused),
+            Native.NoNetwork => throw new SocketException((int)SocketError.NetworkUnreachable),
+            Native.NoRoute => throw new SocketException((int)SocketError.HostUnreachable),
+            var other => throw new IOException(Marshal.GetPInvokeErrorMessage(other)),
+        };
     }
 
     /// <summary>The socket itself, for what is asked of it rarely.</summary>

@@ -39,7 +39,7 @@ public sealed class RelayTests : IAsyncLifetime, IDisposable, IRequestLog, IMesh
     public RelayTests()
     {
         _pool = new UpstreamPool(
-            async (_, cancellation) => new BufferedChannel(new ReactorSocket(await TcpDialer.ConnectAsync("127.0.0.1", _service.Port, cancellation))),
+            async (_, cancellation) => new BufferedChannel(await TcpDialer.ConnectAsync("127.0.0.1", _service.Port, cancellation)),
             _deadlines,
             TimeProvider.System);
         var profiles = ProfileSet.Combine([], out _);

@@ -69,15 +69,25 @@ internal static class SocketPair
 {
     public static async Task<(ReactorSocket Left, ReactorSocket Right)> ConnectAsync()
     {
+        using var acceptor = TcpAcceptor.Listen(new IPEndPoint(IPAddress.Loopback, 0));
+        var accepting = acceptor.AcceptAsync();
+        var left = await TcpDialer.ConnectAsync("127.0.0.1", acceptor.Address.Port, CancellationToken.None);
+        return (left, new ReactorSocket(await accepting ?? throw new InvalidOperationException("the acceptor was closed")));
+    }
+
+    /// <summary>The dialing end as the framework has it.</summary>
+    public static async Task<(Socket Left, ReactorSocket Right)> HalfRawAsync()
+    {
         var (left, right) = await RawAsync();
-        return (new ReactorSocket(left), new ReactorSocket(right));
+        return (left, new ReactorSocket(right));
     }
 
     public static async Task<(Socket Left, Socket Right)> RawAsync()
     {
         using var acceptor = TcpAcceptor.Listen(new IPEndPoint(IPAddress.Loopback, 0));
         var accepting = acceptor.AcceptAsync();
-        var left = await TcpDialer.ConnectAsync("127.0.0.1", acceptor.Address.Port, CancellationToken.None);
+        var left = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await left.ConnectAsync(acceptor.Address);
         return (left, await accepting ?? throw new InvalidOperationException("the acceptor was closed"));
     }
 }

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Cheops.Agent.Transport;
 
@@ -40,6 +42,76 @@ public sealed class ReactorSocketTests
         Assert.Equal(5, await receiver.ReceiveAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
         Assert.Equal(0, await receiver.ReceiveAsync(buffer).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
     }
+
+    [Fact]
+    public async Task Who_dials_where_nobody_listens_or_no_name_is_known_is_told_so()
+    {
+        var nobody = new TcpListener(IPAddress.Loopback, 0);
+        nobody.Start();
+        var port = ((IPEndPoint)nobody.LocalEndpoint).Port;
+        nobody.Stop();
+        var refused = await Assert.ThrowsAsync<IOException>(async () => await TcpDialer.ConnectAsync("127.0.0.1", port, CancellationToken.None));
+        Assert.Contains("nothing listens there", refused.Message, StringComparison.Ordinal);
+        refused = await Assert.ThrowsAsync<IOException>(async () => await TcpDialer.ConnectAsync("localhost", port, CancellationToken.None));
+        Assert.Contains("nothing listens there", refused.Message, StringComparison.Ordinal);
+        var unknown = await Assert.ThrowsAsync<IOException>(async () => await TcpDialer.ConnectAsync("no-such-host.invalid", port, CancellationToken.None));
+        Assert.Contains("no-such-host.invalid", unknown.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_dial_that_nobody_answers_ends_with_its_time()
+    {
+        // A backlog of none that is full: the system drops what else asks.
+        using var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        full.Listen(0);
+        var address = (IPEndPoint)full.LocalEndPoint!;
+        using var limit = new CancellationTokenSource();
+        var dials = Enumerable.Range(0, 8).Select(_ => ReactorSocket.DialAsync(address, limit.Token).AsTask()).ToArray();
+        await Task.WhenAny(dials);
+        Assert.Contains(dials, dial => !dial.IsCompleted);
+        await limit.CancelAsync();
+        foreach (var dial in dials)
+        {
+            try
+            {
+                using var answered = await dial.WaitAsync(TimeSpan.FromSeconds(20));
+            }
+            catch (OperationCanceledException)
+            {
+                continue;
+            }
+        }
+
+        Assert.Contains(dials, dial => dial.IsCanceled);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await ReactorSocket.DialAsync(address, limit.Token));
+    }
+
+    [Fact]
+    public async Task A_dialed_socket_is_watched_by_the_reactor_alone()
+    {
+        var (left, right) = await SocketPair.ConnectAsync();
+        using (left)
+        using (right)
+        {
+            foreach (var socket in (ReactorSocket[])[left, right]) Assert.Equal(1, WatchersOf(socket.Descriptor));
+        }
+    }
+
+    // How many epoll instances of this process name a descriptor.
+    private static int WatchersOf(int descriptor) => Directory.EnumerateFiles("/proc/self/fdinfo")
+        .Select(file =>
+        {
+            try
+            {
+                return File.ReadAllText(file);
+            }
+            catch (IOException)
+            {
+                return "";
+            }
+        })
+        .Count(text => text.Split('\n').Any(line => line.StartsWith("tfd:", StringComparison.Ordinal) && line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1] == $"{descriptor}"));
 
     [Fact]
     public async Task A_closed_socket_is_let_go_of()

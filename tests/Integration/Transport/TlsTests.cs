@@ -133,14 +133,14 @@ public sealed class TlsTests(TestAuthority authority, OtherAuthority other) : IC
     [Fact]
     public async Task Only_http_1_is_spoken()
     {
-        var (left, right) = await SocketPair.ConnectAsync();
+        var (left, right) = await SocketPair.HalfRawAsync();
         var serving = TlsTransport.ServeAsync(right, TlsOptions.ForServer(authority.ServerIdentity, clientCa: null), default).AsTask();
         await using var both = RawTls(left);
         await both.AuthenticateAsClientAsync(RawOptions(SslApplicationProtocol.Http2, SslApplicationProtocol.Http11));
         Assert.Equal(SslApplicationProtocol.Http11, both.NegotiatedApplicationProtocol);
         (await serving).Dispose();
 
-        (left, right) = await SocketPair.ConnectAsync();
+        (left, right) = await SocketPair.HalfRawAsync();
         serving = TlsTransport.ServeAsync(right, TlsOptions.ForServer(authority.ServerIdentity, clientCa: null), default).AsTask();
         await using var only2 = RawTls(left);
         await Assert.ThrowsAnyAsync<AuthenticationException>(() => only2.AuthenticateAsClientAsync(RawOptions(SslApplicationProtocol.Http2)));
@@ -154,7 +154,7 @@ public sealed class TlsTests(TestAuthority authority, OtherAuthority other) : IC
         CertificateChainPolicy = TlsOptions.ForClient("localhost", authority.Certificates, own: null).CertificateChainPolicy,
     };
 
-    private static SslStream RawTls(ReactorSocket socket) => new(new NetworkStream(socket.Socket, ownsSocket: true));
+    private static SslStream RawTls(Socket socket) => new(new NetworkStream(socket, ownsSocket: true));
 
     // ---- peers that misbehave ---------------------------------------------------------------------------------
 
@@ -163,14 +163,14 @@ public sealed class TlsTests(TestAuthority authority, OtherAuthority other) : IC
     [InlineData(true)]
     public async Task An_end_without_the_session_s_own_is_no_end(bool orderly)
     {
-        var (left, right) = await SocketPair.ConnectAsync();
+        var (left, right) = await SocketPair.HalfRawAsync();
         var serving = TlsTransport.ServeAsync(right, TlsOptions.ForServer(authority.ServerIdentity, clientCa: null), default).AsTask();
         var raw = RawTls(left);
         await raw.AuthenticateAsClientAsync(RawOptions(SslApplicationProtocol.Http11));
         await using var channel = new BufferedChannel(await serving);
         await raw.WriteAsync("half a message"u8.ToArray());
         if (orderly) await raw.ShutdownAsync();
-        left.Socket.Shutdown(SocketShutdown.Send);
+        left.Shutdown(SocketShutdown.Send);
         var (received, lost) = await Bytes.ReadUntilLostAsync(channel).WaitAsync(Patience);
         Assert.Equal(14, received);
         Assert.NotEqual(orderly, lost);
