@@ -414,6 +414,9 @@ public static class Bounds
     /// <summary>Shortest pause before a following site tries an operation again, in milliseconds; doubled each time.</summary>
     public const int FollowPauseMinMs = 100;
 
+    /// <summary>How long a following site's service may say "not allowed" or "not there" before that counts as a refusal, in milliseconds.</summary>
+    public const int FollowRefusedMs = 30_000;
+
     /// <summary>Longest pause before a following site tries an operation again, in milliseconds.</summary>
     public const int FollowPauseMaxMs = 15_000;
 

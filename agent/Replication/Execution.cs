@@ -52,6 +52,7 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
     /// <summary>Follows.</summary>
     public async Task<Verdict> FollowAsync(ExecutionTask task, CancellationToken cancellation)
     {
+        var started = time.GetTimestamp();
         var again = task.MayBeExecuted;
         for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
         {
@@ -61,7 +62,8 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
             if (reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status))
             {
                 if (await task.EarlierDone()) continue;
-                return await RefusedHereAsync(task, reply.Answer, again, cancellation);
+                if (!MayPass(reply.Answer.Status) || time.GetElapsedTime(started) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs))
+                    return await RefusedHereAsync(task, reply.Answer, again, cancellation);
             }
 
             if (pause == Bounds.FollowPauseMinMs || pause == Bounds.FollowPauseMaxMs)
@@ -75,6 +77,10 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
 
     // Definite: the application looked at the request and does not want it.
     private static bool IsRefusal(int status) => status is >= 400 and < 500 and not (401 or 408 or 425 or 429);
+
+    // The deciding site's acceptance is the proof that the user may and that the thing is there: a service that says
+    // otherwise may only just have started, and not know its users and kinds yet.
+    private static bool MayPass(int status) => status is 403 or 404;
 
     private static bool IsDone(KeptAnswer answer, OperationKind kind, bool repeated) =>
         answer.Status is >= 200 and < 400 || (repeated && kind == OperationKind.Delete && answer.Status is 404 or 410);
@@ -137,6 +143,7 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
         if (again && task.Operation.Repetition == Repetition.Lookup && answer.Status == 409
             && await doubt.FindCreatedAsync(task, cancellation) is { } found)
             return await DoneAsync(task, found);
+        warn($"operation {task.State.Id} on {task.State.Key} has failed at {site}: the service answered {answer.Status}; 'cheops operations' shows it");
         return Refused(answer);
     }
 

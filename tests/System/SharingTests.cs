@@ -117,7 +117,7 @@ public sealed class SharingTests(ThreeSites sites) : IClassFixture<ThreeSites>
         Assert.True(invalid.GetProperty("column").GetInt32() > 0);
         (await Client.GetAsync(_mesh[1].Of("front"), "/", "front: Site1, front: Site2")).Problem(400, "scope", true);
         (await Client.GetAsync(_mesh[1].Of("front"), "/", "nothere: Site1")).Problem(422, "plan", true);
-        Assert.Contains("&", (await Client.GetAsync(_mesh[1].Of("front"), "/", "Site1 & Site2")).Problem(501, "plan", true).ToString(), StringComparison.Ordinal);
+        Assert.Contains("&&", (await Client.GetAsync(_mesh[1].Of("front"), "/", "Site1 && Site2 ; Site1")).Problem(501, "plan", true).ToString(), StringComparison.Ordinal);
         Assert.Contains("%", (await Client.GetAsync(_mesh[1].Of("front"), "/", "Site1 % Site2")).Problem(501, "plan", true).ToString(), StringComparison.Ordinal);
     }
 

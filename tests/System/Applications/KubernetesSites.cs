@@ -5,12 +5,15 @@ namespace Cheops.Tests.System.Applications;
 /// <summary>
 /// Two sites with a real Kubernetes API each, every site with certificate authorities and users of its own, linked with mutual TLS.
 /// </summary>
-public sealed class KubernetesSites : IAsyncLifetime
+public class KubernetesSites : IAsyncLifetime
 {
     private readonly string _state = Places.NewDirectory();
     private Application _application = null!;
 
     internal Mesh Mesh { get; private set; } = null!;
+
+    /// <summary>Sites that have no Kubernetes.</summary>
+    private protected virtual Site[] Further => [];
 
     public async Task InitializeAsync()
     {
@@ -28,7 +31,7 @@ public sealed class KubernetesSites : IAsyncLifetime
         try
         {
             await _application.RunAsync(TimeSpan.FromMinutes(8), "up", "2");
-            Site[] sites = [SiteOf(1), SiteOf(2)];
+            Site[] sites = [SiteOf(1), SiteOf(2), .. Further];
             var certificates = await MeshCertificates.IssueAsync(_state, [.. sites.Select(site => (site.Name, site.Address))]);
             foreach (var site in sites) certificates.SetUp(site.Name, site.Settings);
             Mesh = await Mesh.StartAsync(sites);
@@ -56,6 +59,13 @@ public sealed class KubernetesSites : IAsyncLifetime
 
     internal Task<Ran> RunWithAsync(string input, int site, string user, string scope, params string[] arguments) =>
         Commands.RunAsync(Kubectl(site, user, scope, arguments), new Dictionary<string, string> { ["HOME"] = _state }, input: input);
+
+    /// <summary>Ends a site's API server as a crash would.</summary>
+    internal Task StopApiServerAsync(int site) =>
+        Commands.ShellAsync($"read -r pid _ <'{Path.Combine(_state, $"site-{site}", "run", "kube-apiserver.pid")}'; kill -KILL \"$pid\"; while kill -0 \"$pid\" 2>/dev/null; do sleep 0.05; done");
+
+    /// <summary>Starts the API servers that do not run.</summary>
+    internal Task StartApiServersAsync() => _application.RunAsync(TimeSpan.FromMinutes(3), "up", "2");
 
     public async Task DisposeAsync()
     {

@@ -60,6 +60,56 @@ public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenSta
         Assert.NotEqual(before, await TouchedAsync());
     }
 
+    [Fact]
+    public async Task AnImageIsMadeAtBothSitesWithItsDataAndChangedFromEither()
+    {
+        var data = RandomNumberGenerator.GetBytes(50 * 1024 * 1024);
+        var image = await CreateImageAsync(1, "both", data, "{glance: Site1 & Site2}");
+        foreach (var site in (int[])[1, 2])
+        {
+            await HasAsync(site, image, "status", "active");
+            Assert.Contains(image, await sites.TellAsync(site, null, "image", "list", "-f", "value", "-c", "ID"), StringComparison.Ordinal);
+            Assert.Equal(Convert.ToHexString(SHA256.HashData(data)), await SavedAsync(site, image));
+        }
+
+        // The data crossed the link once, and no more of it than there is.
+        var carried = await sites.Mesh[1].MetricAsync("cheops_link_bulk_sent_bytes_total");
+        Assert.InRange(carried, data.Length, 1.2 * data.Length);
+
+        await sites.TellAsync(2, null, "image", "set", "--name", "renamed", image);
+        await HasAsync(1, image, "name", "renamed");
+        await HasAsync(2, image, "name", "renamed");
+        await sites.TellAsync(1, null, "image", "delete", image);
+        foreach (var site in (int[])[1, 2])
+        {
+            await Wait.UntilAsync(
+                $"the image is gone at Site{site}",
+                async () => (await sites.OpenStackAsync(site, null, "image", "show", image)).ExitCode != 0,
+                TimeSpan.FromMinutes(2),
+                sites.Mesh.Logs);
+        }
+    }
+
+    private Task HasAsync(int site, string image, string column, string wanted) => Wait.UntilAsync(
+        $"the image at Site{site} has the {column} {wanted}",
+        async () => await sites.OpenStackAsync(site, null, "image", "show", image, "-f", "value", "-c", column) is { ExitCode: 0 } ran && ran.Output.Trim() == wanted,
+        TimeSpan.FromMinutes(2),
+        sites.Mesh.Logs);
+
+    private async Task<string> SavedAsync(int site, string image)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            await sites.TellAsync(site, null, "image", "save", "--file", file, image);
+            return Convert.ToHexString(SHA256.HashData(await File.ReadAllBytesAsync(file)));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
     // Requests that reached each site over links.
     private async Task<(double, double)> TouchedAsync() =>
         (await sites.Mesh[1].MetricAsync("cheops_http_responses_total", "cheops_service=\"@links\""),
@@ -80,13 +130,13 @@ public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenSta
             () => $"{status}\n{sites.Mesh.Logs()}");
     }
 
-    private async Task<string> CreateImageAsync(int site, string name, byte[] data)
+    private async Task<string> CreateImageAsync(int site, string name, byte[] data, string? scope = null)
     {
         var file = Path.GetTempFileName();
         try
         {
             await File.WriteAllBytesAsync(file, data);
-            return await sites.TellAsync(site, null, "image", "create", name, "--disk-format", "raw", "--container-format", "bare", "--file", file, "-f", "value", "-c", "id");
+            return await sites.TellAsync(site, scope, "image", "create", name, "--disk-format", "raw", "--container-format", "bare", "--file", file, "-f", "value", "-c", "id");
         }
         finally
         {

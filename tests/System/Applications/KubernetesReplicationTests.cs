@@ -1,0 +1,201 @@
+using System.Text.Json;
+using Cheops.Tests.System.Harness;
+
+namespace Cheops.Tests.System.Applications;
+
+/// <summary>Two sites with Kubernetes, and a third that is their witness.</summary>
+public sealed class KubernetesSitesWithWitness : KubernetesSites
+{
+    private protected override Site[] Further
+    {
+        get
+        {
+            var witness = new Site("Site3", "127.0.3.1");
+            witness.Services.Add(new FrontedService("nothing", "http://127.0.3.1:9", 18080));
+            return [witness];
+        }
+    }
+}
+
+/// <summary>
+/// kubectl, unchanged, makes and changes resources at two sites at once: the thesis' Table 9.1, and what it left open.
+/// </summary>
+public sealed class KubernetesReplicationTests(KubernetesSitesWithWitness sites) : IClassFixture<KubernetesSitesWithWitness>
+{
+    private const string Both = "/@Site1&Site2";
+
+    private static readonly HttpClient Api = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(20) };
+
+    private static string Pod(string name) =>
+        $$$"""{"apiVersion":"v1","kind":"Pod","metadata":{"name":"{{{name}}}","labels":{"a":"1"}},"spec":{"containers":[{"name":"c","image":"i"}]}}""";
+
+    private static string Deployment(string name, int replicas) =>
+        $$$$$"""{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"{{{{{name}}}}}"},"spec":{"replicas":{{{{{replicas}}}}},"selector":{"matchLabels":{"app":"{{{{{name}}}}}"}},"template":{"metadata":{"labels":{"app":"{{{{{name}}}}}"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}""";
+
+    private static string ConfigMap(string name, string value) =>
+        $$$"""{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"{{{name}}}"},"data":{"value":"{{{value}}}"}}""";
+
+    private string Told =>
+        $"{sites.Mesh.Logs()}\n{string.Join("\n", sites.Mesh.Sites.Select(site => Api.GetStringAsync($"{site.ApiUrl}/_cheops/v1/operations?all=1").GetAwaiter().GetResult()))}";
+
+    // As the site itself has it, asked without Cheops.
+    private async Task<string?> FieldAsync(int site, string kind, string name, string path)
+    {
+        var ran = await sites.RunAsync(site, "admin", "direct", "get", kind, name, "-o", $"jsonpath={path}");
+        return ran.ExitCode == 0 ? ran.Output : null;
+    }
+
+    private Task ComesToAsync(int site, string kind, string name, string path, string? wanted) => Wait.UntilAsync(
+        $"{kind} {name} at Site{site} has {path} = {wanted ?? "nothing, being gone"}",
+        async () => await FieldAsync(site, kind, name, path) == wanted,
+        more: () => Told);
+
+    private async Task QuietAsync(int site = 1) => await Wait.UntilAsync(
+        $"no operation is open at Site{site}",
+        async () =>
+        {
+            using var document = JsonDocument.Parse(await Api.GetStringAsync($"{sites.Mesh[site].ApiUrl}/_cheops/v1/operations"));
+            return document.RootElement.GetProperty("operations").GetArrayLength() == 0;
+        },
+        more: () => Told);
+
+    [Theory]
+    [InlineData("purple", 1)]
+    [InlineData("violet", 2)]
+    public async Task Table91(string name, int from)
+    {
+        // The create is answered as the application answers it, and is at both sites.
+        (await sites.RunWithAsync(Pod(name), from, "user", Both, "create", "-f", "-")).Succeeded();
+        await ComesToAsync(1, "pod", name, "{.metadata.name}", name);
+        await ComesToAsync(2, "pod", name, "{.metadata.name}", name);
+
+        // Each site's kubectl shows its own replica: an ordinary resource with an identity of its own.
+        var uids = new[] { await FieldAsync(1, "pod", name, "{.metadata.uid}"), await FieldAsync(2, "pod", name, "{.metadata.uid}") };
+        Assert.NotEqual(uids[0], uids[1]);
+        foreach (var site in (int[])[1, 2])
+            Assert.Contains(name, (await sites.RunAsync(site, "user", "", "get", "pods")).Succeeded().Output, StringComparison.Ordinal);
+
+        // Changes from either site, without a scope, reach both.
+        (await sites.RunAsync(3 - from, "user", "", "label", "pod", name, "b=2")).Succeeded();
+        await ComesToAsync(1, "pod", name, "{.metadata.labels.b}", "2");
+        await ComesToAsync(2, "pod", name, "{.metadata.labels.b}", "2");
+        (await sites.RunAsync(from, "user", "", "patch", "pod", name, "-p", """{"metadata":{"labels":{"c":"3"}}}""")).Succeeded();
+        await ComesToAsync(3 - from, "pod", name, "{.metadata.labels.c}", "3");
+        (await sites.RunAsync(from, "user", "", "delete", "pod", name, "--grace-period=0", "--force")).Succeeded();
+        await ComesToAsync(1, "pod", name, "{.metadata.name}", null);
+        await ComesToAsync(2, "pod", name, "{.metadata.name}", null);
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task ApplyReplaceAndScaleFromEitherSite()
+    {
+        (await sites.RunWithAsync(Deployment("web", 1), 1, "user", Both, "apply", "-f", "-")).Succeeded();
+        await ComesToAsync(2, "deployment", "web", "{.spec.replicas}", "1");
+        (await sites.RunWithAsync(Deployment("web", 2), 2, "user", Both, "apply", "-f", "-")).Succeeded();
+        await ComesToAsync(1, "deployment", "web", "{.spec.replicas}", "2");
+        (await sites.RunAsync(1, "user", "", "scale", "deployment", "web", "--replicas=5")).Succeeded();
+        await ComesToAsync(1, "deployment", "web", "{.spec.replicas}", "5");
+        await ComesToAsync(2, "deployment", "web", "{.spec.replicas}", "5");
+        (await sites.RunWithAsync(Deployment("web", 3), 2, "user", "", "replace", "-f", "-")).Succeeded();
+        await ComesToAsync(1, "deployment", "web", "{.spec.replicas}", "3");
+        (await sites.RunAsync(2, "user", "", "delete", "deployment", "web")).Succeeded();
+        await ComesToAsync(1, "deployment", "web", "{.metadata.name}", null);
+        await ComesToAsync(2, "deployment", "web", "{.metadata.name}", null);
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task WhatTheApplicationRefusesIsNowhere()
+    {
+        // A name that is taken, here by a resource that is not replicated.
+        (await sites.RunWithAsync(ConfigMap("taken", "mine"), 1, "admin", "direct", "create", "-f", "-")).Succeeded();
+        var taken = await sites.RunWithAsync(ConfigMap("taken", "ours"), 1, "user", Both, "create", "-f", "-");
+        Assert.Contains("AlreadyExists", taken.Error, StringComparison.Ordinal);
+
+        // What is not valid, and what the user may not do.
+        var invalid = await sites.RunWithAsync(Pod("Not_A_Name"), 1, "user", Both, "create", "--validate=false", "-f", "-");
+        Assert.Contains("Invalid", invalid.Error, StringComparison.OrdinalIgnoreCase);
+        var forbidden = await sites.RunAsync(1, "user", Both, "create", "namespace", "mine");
+        Assert.Contains("User \"dev\" cannot create resource \"namespaces\"", forbidden.Error, StringComparison.Ordinal);
+        await QuietAsync();
+        Assert.Null(await FieldAsync(2, "configmap", "taken", "{.metadata.name}"));
+        Assert.Null(await FieldAsync(2, "namespace", "mine", "{.metadata.name}"));
+        Assert.Equal("mine", await FieldAsync(1, "configmap", "taken", "{.data.value}"));
+    }
+
+    [Fact]
+    public async Task WhatIsNotReplicatedStaysWhereItIs()
+    {
+        (await sites.RunWithAsync(ConfigMap("local", "one"), 1, "user", "", "create", "-f", "-")).Succeeded();
+        (await sites.RunWithAsync(ConfigMap("local", "two"), 2, "user", "", "create", "-f", "-")).Succeeded();
+        (await sites.RunAsync(1, "user", "", "delete", "configmap", "local")).Succeeded();
+        Assert.Equal("two", await FieldAsync(2, "configmap", "local", "{.data.value}"));
+        var events = await sites.RunWithAsync("""{"apiVersion":"v1","kind":"Event","metadata":{"name":"e"},"involvedObject":{}}""", 1, "user", Both, "create", "-f", "-");
+        Assert.NotEqual(0, events.ExitCode);
+        foreach (var site in (int[])[1, 2]) Assert.Null(await FieldAsync(site, "event", "e", "{.metadata.name}"));
+    }
+
+    [Fact]
+    public async Task ASiteThatIsCutOffCatchesUpAndItsOwnResourcesAreLeftAlone()
+    {
+        (await sites.RunWithAsync(ConfigMap("shared", "before"), 1, "user", Both, "create", "-f", "-")).Succeeded();
+        await ComesToAsync(2, "configmap", "shared", "{.data.value}", "before");
+        await QuietAsync();
+
+        // Frozen, its nats-server lets nothing in or out, and nobody is told.
+        var frozen = sites.Mesh[2].NatsServer();
+        (await Commands.ShellAsync($"kill -STOP {frozen}")).Succeeded();
+        try
+        {
+            await sites.Mesh[1].SeesAsync("Site2", "down");
+            (await sites.RunWithAsync(ConfigMap("shared", "during"), 1, "user", "", "apply", "-f", "-")).Succeeded();
+            (await sites.RunWithAsync(ConfigMap("meanwhile", "new"), 1, "user", Both, "create", "-f", "-")).Succeeded();
+            Assert.Equal("before", await FieldAsync(2, "configmap", "shared", "{.data.value}"));
+
+            // Cut off, Site2 goes on with what is its own, and says that it cannot change what is shared.
+            (await sites.RunWithAsync(ConfigMap("own", "mine"), 2, "user", "", "create", "-f", "-")).Succeeded();
+            (await sites.RunAsync(2, "user", "", "get", "configmap", "shared")).Succeeded();
+        }
+        finally
+        {
+            (await Commands.ShellAsync($"kill -CONT {frozen}")).Succeeded();
+        }
+
+        await ComesToAsync(2, "configmap", "shared", "{.data.value}", "during");
+        await ComesToAsync(2, "configmap", "meanwhile", "{.data.value}", "new");
+        Assert.Equal("mine", await FieldAsync(2, "configmap", "own", "{.data.value}"));
+        Assert.Null(await FieldAsync(1, "configmap", "own", "{.metadata.name}"));
+        await QuietAsync();
+        await QuietAsync(2);
+    }
+
+    [Fact]
+    public async Task AnApiServerThatIsDownGetsItsOperationsWhenItIsBack()
+    {
+        (await sites.RunWithAsync(ConfigMap("patient", "1"), 1, "user", Both, "create", "-f", "-")).Succeeded();
+        await ComesToAsync(2, "configmap", "patient", "{.data.value}", "1");
+        await sites.StopApiServerAsync(2);
+        (await sites.RunWithAsync(ConfigMap("patient", "2"), 1, "user", "", "apply", "-f", "-")).Succeeded();
+        (await sites.RunAsync(1, "user", "", "label", "configmap", "patient", "x=y")).Succeeded();
+        await sites.StartApiServersAsync();
+        await ComesToAsync(2, "configmap", "patient", "{.data.value}", "2");
+        await ComesToAsync(2, "configmap", "patient", "{.metadata.labels.x}", "y");
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task AgentsThatAreKilledLoseNothing()
+    {
+        (await sites.RunWithAsync(ConfigMap("kept", "1"), 1, "user", Both, "create", "-f", "-")).Succeeded();
+        await sites.Mesh[2].KillAsync();
+        (await sites.RunWithAsync(ConfigMap("kept", "2"), 1, "user", "", "apply", "-f", "-")).Succeeded();
+        await sites.Mesh[1].KillAsync();
+        await Task.WhenAll(sites.Mesh[1].StartAsync(), sites.Mesh[2].StartAsync());
+        await sites.Mesh.LinkedAsync();
+        await ComesToAsync(2, "configmap", "kept", "{.data.value}", "2");
+        (await sites.RunAsync(2, "user", "", "delete", "configmap", "kept")).Succeeded();
+        await ComesToAsync(1, "configmap", "kept", "{.metadata.name}", null);
+        await QuietAsync();
+    }
+}
