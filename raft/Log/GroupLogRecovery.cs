@@ -10,6 +10,10 @@ namespace Cheops.Raft;
 /// Gathers what the groups of a site need from its log while that is opened: its <see cref="Visit"/> is called for each
 /// record, then a <see cref="GroupHost"/> is made of it. Holds positions, never entries.
 /// </summary>
+/// <remarks>
+/// Where the opening tells of damage, acknowledged records are lost: the site has to take a new incarnation before the host
+/// is made. Its groups then count it as wiped, let it in again, and heal what it lacks.
+/// </remarks>
 public sealed class GroupLogRecovery
 {
     internal Dictionary<GroupId, RecoveredGroup> Groups { get; } = [];

@@ -31,8 +31,6 @@ internal enum GroupFrameKind : byte
     Found = 11,
     /// <summary>How this site's groups stand that the other is a member of.</summary>
     Compare = 12,
-    /// <summary>What this site knows of the incarnations of third sites.</summary>
-    Met = 13,
     /// <summary>Remove a member.</summary>
     Remove = 14,
     /// <summary>Answers a question.</summary>

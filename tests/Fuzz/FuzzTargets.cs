@@ -1,3 +1,4 @@
+using Cheops.Tests.Fuzz.Groups;
 using Cheops.Tests.Fuzz.Http;
 using Cheops.Tests.Fuzz.Links;
 using Cheops.Tests.Fuzz.Operations;
@@ -15,6 +16,7 @@ public static class FuzzTargets
         new ChunkedTarget(),
         new ForwardTarget(),
         new FrameTarget(),
+        new GroupMessageTarget(),
         new RecordTarget(),
         new ScopeTarget(),
         new ProfileTarget(),

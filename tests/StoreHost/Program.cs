@@ -18,6 +18,9 @@ return args switch
         await TableBench.UpdateAsync(directory, int.Parse(updates, CultureInfo.InvariantCulture), int.Parse(keys, CultureInfo.InvariantCulture)),
     ["contents", var directory] => await ContentHost.KeepAsync(directory),
     ["contents-fill", var directory] => await ContentHost.FillAsync(directory),
+    ["groups", var directory, var acknowledged] => await GroupRuns.ProposeAsync(directory, acknowledged),
+    ["groups-bench", var directory, var writers, var milliseconds] =>
+        await GroupRuns.BenchAsync(directory, int.Parse(writers, CultureInfo.InvariantCulture), int.Parse(milliseconds, CultureInfo.InvariantCulture)),
     _ => 64,
 };
 
