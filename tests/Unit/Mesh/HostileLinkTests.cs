@@ -37,6 +37,23 @@ public sealed class HostileLinkTests(ITestOutputHelper output)
             iter: 40,
             writeLine: output.WriteLine);
 
+    [Fact]
+    public void Doubles_alone_harm_no_stream() =>
+        Gen.Int.Sample(
+            seed =>
+            {
+                var mesh = new SimulatedMesh(seed, "Site1", "Site2");
+                mesh.Simulator.Run(async () =>
+                {
+                    await mesh.TwoUpAsync();
+                    (mesh.Links.Way("Site1", "Site2").Duplication, mesh.Links.Way("Site2", "Site1").Duplication) = (0.5, 0.5);
+                    var streams = Enumerable.Range(0, 10).Select(i => TryAsync(mesh, seed + i, i * 30_000)).ToArray();
+                    Assert.All(await Task.WhenAll(streams), Assert.True);
+                });
+            },
+            iter: 10,
+            writeLine: output.WriteLine);
+
     private static async Task<bool> TryAsync(SimulatedMesh mesh, int seed, int size)
     {
         var sent = new byte[size];
