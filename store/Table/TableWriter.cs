@@ -11,6 +11,9 @@ namespace Cheops.Store.Table;
 /// </summary>
 internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions options) : IDisposable
 {
+    // An index of 2 MiB.
+    private const long LargeIndexBuckets = 1 << 15;
+
     private readonly Lock _gate = new();
     private readonly FasterKV<SpanByte, SpanByte> _store = opened.Store;
     private readonly TableSession _session = new(opened.Store);
@@ -232,7 +235,10 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
 
     private void GrowIndex()
     {
-        if (TableExtent.BucketsFor(_count) > _store.IndexSize) _store.GrowIndex();
+        if (TableExtent.BucketsFor(_count) <= _store.IndexSize) return;
+        _store.GrowIndex();
+        // The index that it had is half as large as the new one, and nothing else would make room of it for a long time.
+        if (_store.IndexSize >= LargeIndexBuckets) GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     private void ThrowIfFailed()

@@ -10,5 +10,7 @@ public sealed class BoundsTests
         Assert.True(Bounds.TargetSizeMax < Bounds.HeadSizeMax, "a target fits into a head");
         Assert.True(Bounds.ScopeLengthMax < Bounds.TargetSizeMax, "a scope fits into a path prefix");
         Assert.True(2 * Bounds.ScopeLengthMax < Bounds.HeadAddedSizeMax, "a scope and more fit into what an agent adds to a head");
+        Assert.True(
+            Bounds.TableKeySizeMax + Bounds.TableValueSizeMax < (1 << Bounds.TablePageSizeBits) - 4096, "a record of the table fits on a page");
     }
 }
