@@ -434,6 +434,12 @@ public static class Bounds
 
     // ---- everything else -----------------------------------------------------------------------------------------------
 
+    /// <summary>How often the services of a site are asked for their versions.</summary>
+    public const int VersionAskMs = 60_000;
+
+    /// <summary>How long until a service whose version is not known yet is asked again.</summary>
+    public const int VersionAskAgainMs = 5_000;
+
     /// <summary>Bytes that one agent may add to a head on its way to another's: what a client may send still arrives.</summary>
     public const int HeadAddedSizeMax = 16 * 1024;
 

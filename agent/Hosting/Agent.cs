@@ -41,6 +41,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly ITimer _workflowSweep;
     private readonly FileBodyStore _bodies;
     private readonly Planner _planner;
+    private readonly VersionWatch _versions;
     private readonly InterceptionCounters _linkCounters = new();
     private readonly InterceptionCounters _apiCounters = new();
     private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
@@ -91,7 +92,9 @@ public sealed partial class Agent : IAgent, IAgentStatus
         _workflowSweep = context.Time.CreateTimer(static table => ((WorkflowTable)table!).Sweep(), _workflows, sweep, sweep);
         _bodies = new FileBodyStore(context.Data.PathOf("bodies"));
         _planner = new Planner(_settings.Site, _services.Keys.Concat(_profiles.ServiceNames), EmptyReplicantIndex.Instance);
-        _tokens = new TokenUsers(new LocalServiceClient(_settings.Site, _services, _deadlines), context.Time);
+        var client = new LocalServiceClient(_settings.Site, _services, _deadlines);
+        _tokens = new TokenUsers(client, context.Time);
+        _versions = new VersionWatch(_services.Values.Select(service => service.Profile.Named(service.Name)), client, context.Time, _mesh.Node.SetServices);
         _mesh.Node.StreamHandler = ServeLinkAsync;
     }
 
@@ -173,6 +176,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         WarnOfMeshWithoutTls(_settings);
         await _mesh.StartAsync();
         foreach (var listener in _listeners) listener.Start();
+        _versions.Start();
         _bound = true;
     }
 
@@ -323,6 +327,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         foreach (var connection in _inbound.Keys) connection.Abort();
         if (_replicator is not null) await _replicator.DisposeAsync();
         if (_stores is not null) await _stores.DisposeAsync();
+        await _versions.DisposeAsync();
         await _mesh.DisposeAsync();
         _seal?.Dispose();
         foreach (var service in _services.Values) await service.Pool.DisposeAsync();

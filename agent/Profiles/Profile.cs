@@ -29,6 +29,9 @@ public sealed record ServiceProfile
     /// <summary>How another site acts for the user; a resource may say otherwise.</summary>
     public IdentityRule Identity { get; init; }
 
+    /// <summary>Where it tells its version; null when it is not known.</summary>
+    public VersionSource? Version { get; init; }
+
     /// <summary>Its kinds of resource, by name.</summary>
     public FrozenDictionary<string, ResourceProfile> Resources { get; init; } = FrozenDictionary<string, ResourceProfile>.Empty;
 

@@ -16,6 +16,7 @@ namespace Cheops.Agent.Profiles;
 /// service  = { "description"?, "propagate"?: [field], "correlate"?: { "send"?: { field: format }, "match"?: [field],
 ///              "learn"?: [field], "keep"?: duration }, "ambiguous"?: refuse | local,
 ///              "identity"?: passCredential | frontProxy | serviceCredential,
+///              "version"?: { "path": path, "field": field },
 ///              "defaults"?: resource, "resources"?: { name: resource, … } }
 /// </code>
 /// What a <c>defaults</c> says holds for every service (or resource) beside it that does not say otherwise.
@@ -107,6 +108,7 @@ public sealed class ProfileReader
             Correlation = CorrelationReader.Read(document, defaults.Correlation),
             Ambiguous = document.Choice("ambiguous", defaults.Ambiguous, ("refuse", AmbiguityRule.Refuse), ("local", AmbiguityRule.Local)),
             Identity = ReadIdentity(document, defaults.Identity),
+            Version = ReadVersion(document) ?? defaults.Version,
         };
         if (!isDefaults)
             service = ReadResources(service, document);
@@ -129,6 +131,19 @@ public sealed class ProfileReader
         }
 
         return service with { Resources = resources.ToFrozenDictionary(), Paths = paths };
+    }
+
+    private static VersionSource? ReadVersion(ProfileObject document)
+    {
+        if (document.Object("version") is not { } version) return null;
+        var path = version.Text("path", required: true) ?? "";
+        if (path.Length > 0 && (path[0] != '/' || path.Length > Bounds.TargetSizeMax || path.Any(c => c is <= ' ' or > '~' or '#')))
+            version.Mistake(version.PathOf("path"), $"'{path}' is not a path such as /version");
+        var text = version.Text("field", required: true) ?? "";
+        var field = FieldPath.Parse(text);
+        if (field is null && text.Length > 0) version.Mistake(version.PathOf("field"), $"'{text}' is not {ResourceReader.AField}");
+        version.Done();
+        return field is null || path.Length == 0 ? null : new VersionSource(path, field);
     }
 
     internal static IdentityRule ReadIdentity(ProfileObject document, IdentityRule otherwise) => document.Choice(

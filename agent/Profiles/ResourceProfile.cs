@@ -24,6 +24,12 @@ public sealed record ResourceProfile
     /// <summary>Fields that together tell one resource from another when a create is in doubt.</summary>
     public ImmutableArray<FieldPath> NaturalKey { get; init; } = [];
 
+    /// <summary>
+    /// The target that lists the resources with a natural key; null to list the collection. Either way each element's fields are
+    /// compared.
+    /// </summary>
+    public LookupTemplate? Lookup { get; init; }
+
     /// <summary>Fields that refer to other resources.</summary>
     public ImmutableArray<ResourceReference> References { get; init; } = [];
 

@@ -7,7 +7,7 @@ namespace Cheops.Agent.Profiles;
 /// <remarks>
 /// <code>
 /// resource = { "description"?, "collection": path, "item"?: path, "id"?: field, "idChosenBy"?: service | client,
-///              "naturalKey"?: [field], "references"?: { field: { "resource": [service "/"] name,
+///              "naturalKey"?: [field], "lookup"?: target, "references"?: { field: { "resource": [service "/"] name,
 ///              "dependency": requirement | reliance | composition } }, "visibility"?: global | local,
 ///              "siteSpecific"?: [field], "divisible"?: [field], "actions"?: { path: operation | never },
 ///              "identity"?, "operations"?: { kind: { "method", "action"?, "contentType"?: [type], "idempotent"? } },
@@ -16,7 +16,7 @@ namespace Cheops.Agent.Profiles;
 /// </remarks>
 internal sealed class ResourceReader
 {
-    private const string AField = "a field, names joined by dots such as metadata.name or spec.volumes[].name";
+    internal const string AField = "a field, names joined by dots such as metadata.name or spec.volumes[].name";
 
     private readonly ServiceProfile _service;
     private readonly List<ProfileMistake> _mistakes;
@@ -51,6 +51,7 @@ internal sealed class ResourceReader
         if (collection is null || item is null)
             return null;
         CheckPaths(document, collection, item);
+        CheckLookup(document, resource, collection);
         return resource with { Collection = collection, Item = item };
     }
 
@@ -65,6 +66,7 @@ internal sealed class ResourceReader
             Id = ReadId(document) ?? otherwise.Id,
             IdChosenBy = document.Choice("idChosenBy", otherwise.IdChosenBy, ("service", IdChooser.Service), ("client", IdChooser.Client)),
             NaturalKey = ReadFields(document, "naturalKey", otherwise.NaturalKey),
+            Lookup = ReadLookup(document) ?? otherwise.Lookup,
             References = ReadReferences(document) ?? otherwise.References,
             Visibility = document.Choice("visibility", otherwise.Visibility, ("global", Visibility.Global), ("local", Visibility.Local)),
             SiteSpecific = ReadFields(document, "siteSpecific", otherwise.SiteSpecific),
@@ -87,6 +89,25 @@ internal sealed class ResourceReader
         if (id is null)
             document.Mistake(document.PathOf("id"), $"'{text}' is not {AField}");
         return id;
+    }
+
+    private static LookupTemplate? ReadLookup(ProfileObject document)
+    {
+        if (document.Text("lookup") is not { } text)
+            return null;
+        var lookup = LookupTemplate.Parse(text, out var mistake);
+        if (mistake is not null)
+            document.Mistake(document.PathOf("lookup"), $"'{text}': {mistake}");
+        return lookup;
+    }
+
+    private static void CheckLookup(ProfileObject document, ResourceProfile resource, PathTemplate collection)
+    {
+        if (resource.Lookup is not { } lookup)
+            return;
+        var known = resource.NaturalKey.Select(field => field.Segments[^1]).Concat(collection.Variables).ToArray();
+        foreach (var variable in lookup.Variables.Where(variable => !known.Contains(variable)))
+            document.Mistake(document.PathOf("lookup"), $"'{variable}' is no field of the natural key and no variable of the collection; known are {string.Join(", ", known)}");
     }
 
     private static PathTemplate? ReadPath(ProfileObject document, string member, string text)

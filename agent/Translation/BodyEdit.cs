@@ -40,15 +40,15 @@ public sealed class BodyEdit
         while (true)
         {
             var token = _tokens.Next(input, ref at);
+            Space(input[done..token.Start], output);
             if (token.Kind == JsonTokenKind.Malformed)
             {
                 Flush(output);
                 output.Write(token.IsHeld ? token.Bytes : []);
-                output.Write(input[(token.IsHeld ? token.End : done)..]);
+                output.Write(input[(token.IsHeld ? token.End : token.Start)..]);
                 return;
             }
 
-            Space(input[done..token.Start], output);
             if (token.Kind == JsonTokenKind.None) return;
             done = token.End;
             Take(token, output);

@@ -21,7 +21,7 @@ internal sealed class BodyFields
     private BodyFields(ResourceProfile resource)
     {
         var wrapper = WrapperOf(resource);
-        var names = ListNames.AddRange(NamesOf(resource)).Distinct().ToArray();
+        var names = ListsOf(resource);
         foreach (var (path, target) in PathsOf(resource))
         {
             Add(Root, path, target);
@@ -52,6 +52,9 @@ internal sealed class BodyFields
         // 'metadata' holds what is said about a resource, and is beside the rest of it.
         return first != "metadata" && fields.All(field => field.Segments is [var start, _, ..] && start == first) ? first : null;
     }
+
+    /// <summary>The members under which lists of a kind of resource come.</summary>
+    public static ImmutableArray<string> ListsOf(ResourceProfile resource) => [.. ListNames.AddRange(NamesOf(resource)).Distinct()];
 
     private static void AddElement(FieldNode<IdPlace> element, ImmutableArray<string> path, IdField target, string? wrapper)
     {

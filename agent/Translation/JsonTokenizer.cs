@@ -73,7 +73,7 @@ internal sealed class JsonTokenizer
 
         if (_partial != Partial.None)
         {
-            var continued = Continue(input, 0, 0, ref at);
+            var continued = Continue(input, at, 0, ref at);
             if (continued.Kind != JsonTokenKind.None || at == input.Length) return continued;
         }
 
@@ -143,17 +143,17 @@ internal sealed class JsonTokenizer
         var end = start + skip;
         var ended = isText ? EndOfText(input, ref end) : EndOfWord(input, ref end);
         at = end;
-        if (ended is null) return Malformed(input, start, end, ref at);
+        var size = _heldLength + end - start;
+        if (ended is null && (_isLong || size <= Bounds.JsonTokenSizeMax)) return Malformed(input, _isLong ? end : start, end, ref at);
         if (_isLong)
         {
             // Told already; its bytes are copied like any others.
-            if (ended.Value) End();
+            if (ended == true) End();
             return new JsonToken { Kind = JsonTokenKind.None, Start = end, End = end };
         }
 
-        var size = _heldLength + end - start;
-        if (size > Bounds.JsonTokenSizeMax) return Long(input[start..end], start, end, ended.Value);
-        if (!ended.Value)
+        if (size > Bounds.JsonTokenSizeMax) return Long(input[start..end], start, end, ended == true);
+        if (ended == false)
         {
             Hold(input[start..end]);
             return new JsonToken { Kind = JsonTokenKind.None, Start = start, End = end };
@@ -257,12 +257,14 @@ internal sealed class JsonTokenizer
     {
         if (_escape == 1)
         {
+            if (b is not ((byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t' or (byte)'u')) return false;
             _escape = b == 'u' ? 5 : 0;
-            return b is (byte)'"' or (byte)'\\' or (byte)'/' or (byte)'b' or (byte)'f' or (byte)'n' or (byte)'r' or (byte)'t' or (byte)'u';
+            return true;
         }
 
+        if (!char.IsAsciiHexDigit((char)b)) return false;
         _escape = _escape == 2 ? 0 : _escape - 1;
-        return char.IsAsciiHexDigit((char)b);
+        return true;
     }
 
     private bool? EndOfWord(ReadOnlySpan<byte> input, ref int at)

@@ -9,7 +9,7 @@ namespace Cheops.Agent.Translation;
 /// <remarks>
 /// A character that may stand in a path segment (RFC 3986, <c>pchar</c>) is bare; every other one is percent-encoded with
 /// capital digits. A slash that is encoded stays so, and segments stay what they are: <c>.</c>, <c>..</c> and empty ones are
-/// for the service to understand. A percent sign that begins no encoding is left.
+/// for the service to understand. A percent sign that begins no encoding stands for itself.
 /// </remarks>
 public static class PathNormalizer
 {
@@ -35,15 +35,15 @@ public static class PathNormalizer
         for (var i = 0; i < path.Length; i++)
         {
             var b = path[i];
-            if (b == '/' || (b == '%' && !PercentEncoding.TryDecode(path[i..], out _)))
+            if (b == '/')
             {
                 buffer[written++] = b;
                 continue;
             }
 
-            if (b == '%')
+            if (PercentEncoding.TryDecode(path[i..], out var decoded))
             {
-                PercentEncoding.TryDecode(path[i..], out b);
+                b = decoded;
                 i += 2;
             }
 

@@ -3,6 +3,7 @@ using Cheops.Tests.Fuzz.Http;
 using Cheops.Tests.Fuzz.Links;
 using Cheops.Tests.Fuzz.Operations;
 using Cheops.Tests.Fuzz.Scopes;
+using Cheops.Tests.Fuzz.Translation;
 
 namespace Cheops.Tests.Fuzz;
 
@@ -21,5 +22,7 @@ public static class FuzzTargets
         new ScopeTarget(),
         new ProfileTarget(),
         new WorkflowTarget(),
+        new JsonTarget(),
+        new ProtobufTarget(),
     ];
 }

@@ -6,7 +6,7 @@ namespace Cheops.Tests.Integration.Support;
 
 /// <summary>
 /// A small HTTP service of its own making, which can misbehave: it echoes bodies, and by path answers early (<c>/early</c>),
-/// cuts its answer short (<c>/cut</c>), or closes before it answers (<c>/close</c>).
+/// cuts its answer short (<c>/cut</c>), or closes before it answers (<c>/close</c>). <c>/version</c> tells Kubernetes' version.
 /// </summary>
 public sealed class EchoService : IDisposable
 {
@@ -81,6 +81,12 @@ public sealed class EchoService : IDisposable
             case "/cut":
                 await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf"u8.ToArray(), _end.Token);
                 return -1;
+        }
+
+        if (path == "/version")
+        {
+            await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n{\"gitVersion\":\"v1.27.3\"}"u8.ToArray(), _end.Token);
+            return 0;
         }
 
         await socket.SendAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {left}\r\n\r\n"), _end.Token);

@@ -58,6 +58,19 @@ public class BuiltInProfileTests
         Assert.Contains("placement", services.ServiceNames);
     }
 
+    [Theory]
+    [InlineData("kube", "/version", """{"major": "1", "minor": "27", "gitVersion": "v1.27.3"}""", "1.27")]
+    [InlineData("keystone", "/v3", """{"version": {"id": "v3.14", "status": "stable", "links": []}}""", "3.14")]
+    [InlineData("glance", "/", """{"versions": [{"id": "v2.9", "status": "SUPPORTED"}, {"id": "v2.15", "status": "CURRENT"}, {"id": "v1"}]}""", "2.15")]
+    [InlineData("nova", "/", """{"versions": [{"id": "v2.0"}, {"id": "v2.1", "version": "2.93"}]}""", "2.1")]
+    [InlineData("placement", "/", """{"versions": [{"id": "v1.0", "max_version": "1.39", "min_version": "1.0"}]}""", "1.39")]
+    public void Know_where_services_tell_their_version(string service, string path, string answer, string version)
+    {
+        var source = Known().For(service).Version;
+        Assert.Equal(path, source?.Path);
+        Assert.Equal(version, ServiceVersion.Find(Encoding.UTF8.GetBytes(answer), source!.Field));
+    }
+
     [Fact]
     public void A_service_in_two_profiles_is_a_mistake()
     {

@@ -14,9 +14,9 @@ public class ProfileReaderTests
           "services": { "shop": {
             "propagate": ["X-Shop-Trace"],
             "correlate": { "send": { "x-shop-request": "shop-<uuid>" }, "learn": ["x-shop-answer"], "keep": "30m" },
-            "ambiguous": "local", "identity": "serviceCredential",
+            "ambiguous": "local", "identity": "serviceCredential", "version": { "path": "/about", "field": "api.version" },
             "resources": {
-              "orders": { "collection": "/v1/orders", "item": "/v1/orders/{id}", "naturalKey": ["key"], "divisible": "quantity",
+              "orders": { "collection": "/v1/orders", "item": "/v1/orders/{id}", "naturalKey": ["key"], "lookup": "/v1/orders?key={key}", "divisible": "quantity",
                           "references": { "item": { "resource": "items", "dependency": "requirement" } },
                           "actions": { "/pay": "operation", "/invoice": "never" },
                           "operations": { "pay": { "method": "POST", "action": "/pay", "contentType": "application/json", "idempotent": true } },
@@ -33,10 +33,12 @@ public class ProfileReaderTests
         Assert.Equal("x-shop-request x-shop-trace", string.Join(' ', shop.Correlation.Match));
         Assert.Equal("x-shop-answer", shop.Correlation.Learn.Single());
         Assert.Equal(TimeSpan.FromMinutes(30), shop.Correlation.Keep);
+        Assert.Equal(new VersionSource("/about", FieldPath.Parse("api.version")!), shop.Version);
         Assert.Equal((AmbiguityRule.Local, IdentityRule.ServiceCredential), (shop.Ambiguous, shop.Identity));
 
         var orders = shop.Resources["orders"];
         Assert.Equal(("/v1/orders", "/v1/orders/{id}", "key", "quantity"), (orders.Collection.Text, orders.Item.Text, orders.NaturalKey.Single().Text, orders.Divisible.Single().Text));
+        Assert.Equal("/v1/orders?key={key}", orders.Lookup?.Text);
         Assert.Equal(new ResourceReference(FieldPath.Parse("item")!, "shop", "items", Dependency.Requirement), orders.References.Single());
         Assert.Equal((ActionRule.Operation, ActionRule.Never), (orders.Actions["/pay"], orders.Actions["/invoice"]));
         var pay = orders.Operations.Single();
@@ -67,6 +69,10 @@ public class ProfileReaderTests
     [InlineData("""{"resorces": {}}""", "$.services.s.resorces", "did you mean 'resources'?")]
     [InlineData("""{"ambiguous": "locale"}""", "$.services.s.ambiguous", "'locale' is not one of refuse, local; did you mean 'local'?")]
     [InlineData("""{"identity": "proxy"}""", "$.services.s.identity", "passCredential, frontProxy, serviceCredential")]
+    [InlineData("""{"version": {"path": "/v"}}""", "$.services.s.version", "'field' is missing")]
+    [InlineData("""{"version": {"path": "v", "field": "a"}}""", "$.services.s.version.path", "'v' is not a path such as /version")]
+    [InlineData("""{"version": {"path": "/v", "field": "a..b"}}""", "$.services.s.version.field", "'a..b' is not a field")]
+    [InlineData("""{"version": {"path": "/v", "field": "a", "header": "b"}}""", "$.services.s.version.header", "is not known here")]
     [InlineData("""{"propagate": ["x y"]}""", "$.services.s.propagate", "'x y' is not a field name")]
     [InlineData("""{"propagate": [1]}""", "$.services.s.propagate[0]", "a text is expected")]
     [InlineData("""{"propagate": "Authorization"}""", "$.services.s.propagate", "has another meaning")]
@@ -95,6 +101,10 @@ public class ProfileReaderTests
     [InlineData("""{"collection": "/a", "idChosenBy": "user"}""", ".idChosenBy", "service, client")]
     [InlineData("""{"collection": "/a", "visibility": "globl"}""", ".visibility", "did you mean 'global'?")]
     [InlineData("""{"collection": "/a", "naturalKey": ["a", "b c"]}""", ".naturalKey", "'b c' is not a field")]
+    [InlineData("""{"collection": "/a", "naturalKey": "k", "lookup": "a?k={k}"}""", ".lookup", "a target starts with '/'")]
+    [InlineData("""{"collection": "/a", "naturalKey": "k", "lookup": "/a?k={}"}""", ".lookup", "a variable is written {name}")]
+    [InlineData("""{"collection": "/a", "naturalKey": "k", "lookup": "/a?k=}{k}"}""", ".lookup", "a variable is written {name}")]
+    [InlineData("""{"collection": "/{p}/a", "naturalKey": "o.k", "lookup": "/{p}/a?k={key}"}""", ".lookup", "'key' is no field of the natural key and no variable of the collection; known are k, p")]
     [InlineData("""{"collection": "/a", "actions": {"file": "never"}}""", ".actions.file", "is not a path below an item")]
     [InlineData("""{"collection": "/a", "actions": {"/file": "nver"}}""", ".actions['/file']", "did you mean 'never'?")]
     [InlineData("""{"collection": "/a", "references": {"b": {"dependency": "reliance"}}}""", ".references.b", "'resource' is missing")]
