@@ -17,6 +17,7 @@ internal sealed class Applier : IApplied
     private readonly TimeProvider _time;
     private readonly CancellationToken _closing;
     private readonly long _replayUntil;
+    private readonly long _seenUntil;
 
     // Held while the machine is used.
     private readonly SemaphoreSlim _use = new(1, 1);
@@ -35,7 +36,7 @@ internal sealed class Applier : IApplied
     {
         (_log, _machine, _time, _closing) = (log, machine, time, closing);
         _index = machine.ReplayFrom - 1;
-        _replayUntil = log.CommitIndex;
+        (_replayUntil, _seenUntil) = (log.CommitIndex, log.LastIndex);
     }
 
     /// <summary>Told, in the order of the log, of changes of the members' incarnations.</summary>
@@ -141,7 +142,7 @@ internal sealed class Applier : IApplied
         {
             if (!_isReplayed && Index >= _replayUntil)
             {
-                await _machine.ReplayedAsync();
+                await _machine.ReplayedAsync(_seenUntil);
                 _isReplayed = true;
             }
 

@@ -81,7 +81,11 @@ public interface IGroupMachine
     ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay);
 
     /// <summary>Called once after a start, when everything that was known as committed has been replayed.</summary>
-    ValueTask ReplayedAsync();
+    /// <param name="seenUntil">
+    /// Index of the last entry that the log held at the start. What an entry up to there asks for may have been done before
+    /// the start, also one that is only applied later; what a later entry asks for was not.
+    /// </param>
+    ValueTask ReplayedAsync(long seenUntil);
 
     /// <summary>
     /// Writes a snapshot of what all entries up to the last applied one have made of the machine, for a member that needs

@@ -89,7 +89,7 @@ internal sealed partial class ReplicaGroup
     {
         Touch();
         var node = await WakeAsync(campaigns: false, _site.Closing);
-        if (await LeadingTermAsync(node, _site.Closing) is not { } term)
+        if (await LeadingTermAsync(node, _site.Closing) is not { } term || !ReachesMajority)
         {
             await RefuseAsync(from, question.Frame, GroupRefusal.NotLeader);
             return;

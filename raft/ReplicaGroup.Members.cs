@@ -44,6 +44,8 @@ internal sealed partial class ReplicaGroup : IMemberContext
 
     private bool IsReachable(string site) => _site.Post.IsUp(site);
 
+    private bool ReachesMajority => Founding.Voters.Count(v => IsHere(v) || IsReachable(v)) > Founding.Voters.Length / 2;
+
     // Followers need not wait for the next entries or heartbeat to learn that these are committed.
     private void TellCommitted(long index)
     {

@@ -74,6 +74,8 @@ internal sealed partial class ReplicaGroup
         var node = await WakeAsync(campaigns: true, cancellation);
         if (await LeadingTermAsync(node, cancellation) is { } term)
         {
+            // What is appended while no majority is there may be committed long after whoever proposed it was told.
+            if (!ReachesMajority) return await PauseAsync(cancellation);
             var index = await AppendHereAsync(term, entry, cancellation);
             return index == 0 ? 0 : await AppliedAsync(index, term, deadline, cancellation);
         }

@@ -48,6 +48,7 @@ internal sealed class GroupRunner : IGroupMachine
     private readonly Lock _gate = new();
     private readonly List<Effect> _effects = [];
     private readonly HashSet<OperationId> _running = [];
+    private readonly HashSet<OperationId> _begun = [];
     private readonly Dictionary<OperationId, Operation> _kept = [];
     private readonly ConcurrentDictionary<OperationId, KeptAnswer?> _awaited = new();
     private readonly ConcurrentDictionary<OperationId, Verdict> _verdicts = new();
@@ -56,6 +57,7 @@ internal sealed class GroupRunner : IGroupMachine
     private long _keptSize;
     private long _replayFrom;
     private bool _replayed;
+    private long _seenUntil;
     private IReplicaGroup? _group;
 
     /// <summary>Makes the runner of a group.</summary>
@@ -113,6 +115,7 @@ internal sealed class GroupRunner : IGroupMachine
                 _parts.Contents.Need(proposed.Operation.BodyHash);
             }
 
+            if (decoded is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
             _effects.Clear();
             _state.Apply(index, decoded, _effects);
             foreach (var effect in _effects) Carry(effect);
@@ -135,7 +138,7 @@ internal sealed class GroupRunner : IGroupMachine
                 _parts.Replicants.Gone(Founding.Id, gone.Operation.Key);
                 break;
             case CarryOut next when _replayed:
-                Start(next, mayBeExecuted: false);
+                Start(next);
                 break;
             case Decided or StepChanged:
                 Pulse();
@@ -147,6 +150,14 @@ internal sealed class GroupRunner : IGroupMachine
         }
     }
 
+    // Whoever has it tried again takes it on themselves that it was not executed.
+    private void Unbegin(OperationId id)
+    {
+        _begun.Remove(id);
+        _verdicts.TryRemove(id, out _);
+        _parts.Journal.Forget(id);
+    }
+
     private void Pulse()
     {
         var changed = _changed;
@@ -155,12 +166,12 @@ internal sealed class GroupRunner : IGroupMachine
     }
 
     /// <inheritdoc/>
-    public ValueTask ReplayedAsync()
+    public ValueTask ReplayedAsync(long seenUntil)
     {
         lock (_gate)
         {
-            _replayed = true;
-            foreach (var next in _state.AllHere().ToArray()) Start(next, mayBeExecuted: true);
+            (_replayed, _seenUntil) = (true, Math.Max(seenUntil, _seenUntil));
+            foreach (var next in _state.AllHere().ToArray()) Start(next);
         }
 
         return default;
@@ -180,6 +191,7 @@ internal sealed class GroupRunner : IGroupMachine
         _parts.Journal.Forget(state.Id);
         if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash);
         _verdicts.TryRemove(state.Id, out _);
+        _begun.Remove(state.Id);
         if (_kept.Remove(state.Id, out var operation)) _keptSize -= operation.Body.Length + operation.Fields.Length + 256;
     }
 
@@ -200,9 +212,13 @@ internal sealed class GroupRunner : IGroupMachine
 
     // ---- 3: carrying out ------------------------------------------------------------------------------------------------
 
-    private void Start(CarryOut next, bool mayBeExecuted)
+    // What was in the log when the agent started, or was begun since, may have been executed by now: how far the group was
+    // committed is not known after a crash, so that the end of the log is applied as if it were new.
+    private void Start(CarryOut next)
     {
-        if (_parts.Closing.IsCancellationRequested || !_running.Add(next.Operation.Id)) return;
+        var id = next.Operation.Id;
+        if (_parts.Closing.IsCancellationRequested || !_running.Add(id)) return;
+        var mayBeExecuted = !_begun.Add(id) || next.Operation.Index <= _seenUntil;
         _ = Task.Run(() => RunAsync(next, mayBeExecuted), CancellationToken.None);
     }
 
@@ -236,13 +252,15 @@ internal sealed class GroupRunner : IGroupMachine
         Next(state);
     }
 
-    // The deciding site may have been replaced meanwhile: then this site follows, and remembers what it did.
-    private void Next(OperationState state)
+    // The deciding site may have been replaced meanwhile: then this site follows, and remembers what it did. A snapshot may
+    // have replaced the state.
+    private void Next(OperationState before)
     {
         lock (_gate)
         {
-            _running.Remove(state.Id);
-            if (_state.NextHere(state) is { } next) Start(next, mayBeExecuted: next.Operation.Id == state.Id);
+            _running.Remove(before.Id);
+            var state = _state.TryFind(before.Id, out var now) ? now : before;
+            if (_state.NextHere(state) is { } next) Start(next);
         }
     }
 
@@ -438,8 +456,9 @@ internal sealed class GroupRunner : IGroupMachine
             foreach (var key in gone) _parts.Replicants.Gone(Founding.Id, key);
             foreach (var record in records) _parts.Replicants.Import(record);
             Pulse();
+            _seenUntil = Math.Max(_seenUntil, index);
             if (!_replayed) return;
-            foreach (var next in _state.AllHere().ToArray()) Start(next, mayBeExecuted: true);
+            foreach (var next in _state.AllHere().ToArray()) Start(next);
         }
     }
 

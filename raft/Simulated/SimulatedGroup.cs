@@ -174,7 +174,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
         if (!_isReplayed && _applied >= _replayUntil)
         {
             _isReplayed = true;
-            await _machine.ReplayedAsync();
+            await _machine.ReplayedAsync(_replayUntil);
         }
 
         long index;

@@ -112,6 +112,34 @@ public abstract class GroupContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_leader_that_reaches_no_majority_appends_nothing()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        await Cluster.ProposeAsync(group, "before");
+        await Cluster.RunAsync(group.LeadAsync("A").AsTask());
+        Cluster.CutOff("A", true);
+        var e = await Assert.ThrowsAsync<GroupException>(() => Cluster.ProposeAsync(group, "meanwhile"));
+        Assert.Equal(GroupError.NoMajority, e.Error);
+        Assert.True(e.SurelyNotCommitted);
+        Cluster.CutOff("A", false);
+        await Cluster.InsistAsync(() => group, "after");
+        await AssertAlikeAsync(group, 2, "A", "B", "C");
+    }
+
+    [Fact]
+    public async Task What_a_site_had_applied_before_a_crash_is_told_as_seen()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        var last = 0L;
+        for (var i = 0; i < 5; i++) last = await Cluster.ProposeAsync(group, $"e{i}");
+        await Cluster.CrashAsync("A");
+        await Cluster.StartAsync("A");
+        await Cluster.InsistAsync(() => Cluster.Host("A").Find(id)!, "again");
+        Assert.InRange(Cluster.Machine("A", id).SeenUntil, last, Cluster.Machine("A", id).Applied[^1].Index - 1);
+    }
+
+    [Fact]
     public async Task A_crash_of_all_loses_nothing_that_was_acknowledged()
     {
         var group = await Cluster.FoundAsync("A", "B", "C");

@@ -16,6 +16,8 @@ public sealed class ListMachine(List<(long Index, string Entry)>? checkpoint = n
 
     public int ReplayedEntries { get; private set; }
 
+    public long SeenUntil { get; private set; }
+
     public List<(long Index, string Entry)> Applied
     {
         get
@@ -39,8 +41,9 @@ public sealed class ListMachine(List<(long Index, string Entry)>? checkpoint = n
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask ReplayedAsync()
+    public ValueTask ReplayedAsync(long seenUntil)
     {
+        SeenUntil = seenUntil;
         Replayed++;
         return ValueTask.CompletedTask;
     }
