@@ -44,7 +44,7 @@ internal sealed partial class ReplicaGroup : IMemberContext
 
     private bool IsReachable(string site) => _site.Post.IsUp(site);
 
-    private bool ReachesMajority => Founding.Voters.Count(v => IsHere(v) || IsReachable(v)) > Founding.Voters.Length / 2;
+    private bool ReachesMajority => Volatile.Read(ref _isAlone) || _others.Count(IsReachable) >= (_others.Length + 1) / 2;
 
     // Followers need not wait for the next entries or heartbeat to learn that these are committed.
     private void TellCommitted(long index)

@@ -82,8 +82,7 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
         if (_applier.Problem.Length > 0) return _applier.Problem;
         if (_failure.Length > 0) return _failure;
         if (!BelongsHere) return ReasonNotToBelong();
-        var away = _others.Where(v => !IsReachable(v)).ToArray();
-        if (_others.Length - away.Length < (_others.Length + 1) / 2) return $"no majority: {string.Join(", ", away)} not reached";
+        if (!ReachesMajority) return $"no majority: {string.Join(", ", _others.Where(v => !IsReachable(v)))} not reached";
         return node is not null && node.Leader is null && Volatile.Read(ref _proposing) > 0 ? "no leader yet" : "";
     }
 

@@ -99,6 +99,14 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     {
         var key = ReplicantRecord.TableKey(group, create.Key);
         var before = Read(key);
+
+        // A PUT that came in where the replicant was not known yet has made nothing: the replicas keep their ids.
+        if (before is not null && create.Method != "POST")
+        {
+            Write(key, before with { LocalIds = before.LocalIds.SetItem(atSite, localId) });
+            return;
+        }
+
         var ids = before is not null && before.CreatedBy == create.Id ? before.LocalIds : ImmutableSortedDictionary<string, string>.Empty.WithComparers(StringComparer.Ordinal);
         Write(key, new ReplicantRecord
         {

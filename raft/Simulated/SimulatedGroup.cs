@@ -10,6 +10,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
     private readonly IGroupMachine _machine;
     private readonly PriorityQueue<TaskCompletionSource, long> _waiters = new();
     private readonly long _replayUntil;
+    private readonly long _seenUntil;
     private long _applied;
     private bool _isReplayed;
     private bool _isApplying;
@@ -19,7 +20,8 @@ internal sealed class SimulatedGroup : IReplicaGroup
     {
         (_groups, _host, Shared, _machine) = (groups, host, shared, machine);
         _applied = machine.ReplayFrom - 1;
-        _replayUntil = shared.Known[host.Site];
+        _seenUntil = shared.Known[host.Site];
+        _replayUntil = groups.Faults.ForgetsCommit ? _applied : _seenUntil;
     }
 
     public SharedGroup Shared { get; }
@@ -174,7 +176,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
         if (!_isReplayed && _applied >= _replayUntil)
         {
             _isReplayed = true;
-            await _machine.ReplayedAsync(_replayUntil);
+            await _machine.ReplayedAsync(_seenUntil);
         }
 
         long index;

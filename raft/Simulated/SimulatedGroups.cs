@@ -12,6 +12,11 @@ public sealed record SimulatedFaults
     /// <summary>Of a thousand proposals, those under which the leader is lost: committed or not, the proposer is not told.</summary>
     public int LeaderLostPerMille { get; init; }
 
+    /// <summary>
+    /// Whether a site that starts does not know how far the group was committed: all that it had applied comes after the replay.
+    /// </summary>
+    public bool ForgetsCommit { get; init; }
+
     /// <summary>How long a proposal, a barrier or a founding may take.</summary>
     public TimeSpan ProposeTimeMax { get; init; } = TimeSpan.FromSeconds(10);
 }
