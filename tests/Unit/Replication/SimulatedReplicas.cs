@@ -1,0 +1,169 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Text;
+using Cheops.Agent.Collaboration;
+using Cheops.Agent.Identity;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication;
+using Cheops.Agent.Transport;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+using Cheops.Raft.Simulated;
+using Cheops.Store.Contents;
+using Cheops.Store.Log;
+using Cheops.Store.Table;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Cheops.Tests.Unit.Replication;
+
+/// <summary>Sites that replicate, in memory and simulated time: groups, tables, journals and services; to be crashed and started.</summary>
+internal sealed class SimulatedReplicas : IDisposable
+{
+    private const string Profile = """
+        { "profile": "p", "services": { "numbers": { "resources": { "things": { "collection": "/v1/things", "naturalKey": ["key"] } } } } }
+        """;
+
+    private readonly FakeTimeProvider _time = new();
+    private readonly ProfileSet _profiles;
+    private readonly SimulatedGroups _groups;
+    private readonly Random _chance;
+    private readonly CredentialSeal _seal;
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cheops-unit-");
+
+    public SimulatedReplicas(int seed, SimulatedFaults? faults = null)
+    {
+        _chance = new Random(seed);
+        _groups = new SimulatedGroups(_time, new Random(seed), faults);
+        Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
+        _profiles = ProfileSet.Combine([profile!], out _);
+        _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
+        Sites = [.. Names.Select((name, at) => new Site(this, name, new SimulatedThings(1000 * (at + 1), new Random(seed + at))))];
+    }
+
+    public static ImmutableArray<string> Names { get; } = ["Site1", "Site2", "Site3"];
+
+    public ImmutableArray<Site> Sites { get; }
+
+    public ConcurrentQueue<string> Warnings { get; } = new();
+
+    public void Dispose()
+    {
+        foreach (var site in Sites) site.Crash();
+        _seal.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    /// <summary>Lets time pass.</summary>
+    public async Task PassAsync()
+    {
+        _time.Advance(TimeSpan.FromMilliseconds(5));
+        await Task.Yield();
+    }
+
+    /// <summary>Lets time pass until it is so.</summary>
+    public async Task UntilAsync(string what, Func<bool> holds)
+    {
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        while (!holds())
+        {
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(60), $"not within 60 s: {what}\n{string.Join('\n', Warnings.TakeLast(20))}");
+            await PassAsync();
+        }
+    }
+
+    /// <summary>A create whose id the services choose, each its own.</summary>
+    public Operation Create(int number, string origin, string key) => new()
+    {
+        Id = new OperationId((UInt128)number),
+        Kind = OperationKind.Create,
+        Repetition = Repetition.Lookup,
+        Origin = origin,
+        Replicant = new ReplicantKey("numbers", "/v1/things", ""),
+        Resource = "things",
+        Method = "POST",
+        Target = "/v1/things",
+        HasBody = true,
+        Body = Encoding.UTF8.GetBytes($$"""{"key":"{{key}}","value":"made"}"""),
+        AtUnixMs = _time.GetUtcNow().ToUnixTimeMilliseconds(),
+    };
+
+    /// <summary>One site; its service outlives its crashes, as do its table's checkpoints and what its log made durable.</summary>
+    internal sealed class Site(SimulatedReplicas all, string name, SimulatedThings things)
+    {
+        private MemoryReplicantTable? _table;
+        private MemoryOperationLog? _log;
+        private CancellationTokenSource? _running;
+        private SimulatedGroupHost? _host;
+
+        public string Name => name;
+
+        public SimulatedThings Things => things;
+
+        public bool IsUp => _running is not null;
+
+        public GroupRunner? Runner { get; private set; }
+
+        /// <summary>Starts the agent; with its group, which is founded by the first that needs it.</summary>
+        public void Start()
+        {
+            _running = new CancellationTokenSource();
+            _table = _table?.Crash() ?? new MemoryReplicantTable();
+            var recovery = new Journal.Recovery();
+            _log = _log?.Crash(all._chance, recovery.Visit) ?? new MemoryOperationLog();
+            var opened = new TaskCompletionSource<IGroupHost>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var parts = PartsOf(recovery.Open(_log, new LogRetention()), opened.Task, _running.Token);
+            var from = CheckpointMark.Read(_table.Mark);
+            _host = all._groups.Join(name, founding => Runner = new GroupRunner(founding, parts, from.GetValueOrDefault(founding.Id, 1)));
+            opened.SetResult(_host);
+        }
+
+        public async Task FoundAsync() => await _host!.FoundAsync(Names, null);
+
+        /// <summary>Ends the agent without a word.</summary>
+        public void Crash()
+        {
+            if (_running is null) return;
+            _running.Cancel();
+            _running = null;
+            _log!.Fail();
+            _ = _host!.DisposeAsync().AsTask();
+        }
+
+        private GroupRunnerParts PartsOf(Journal journal, Task<IGroupHost> host, CancellationToken closing)
+        {
+            var mesh = new NoMesh();
+            var contents = new Contents(name, new MemoryContentStore(all._time), mesh, new Deadlines(all._time), all._time);
+            var replicants = new Replicants(name, all._profiles, _table!, _ => Names);
+            var requests = new ReplicaRequests(name, all._profiles, contents, all._seal, new IdTranslation(replicants));
+            var service = things.For(closing);
+            return new GroupRunnerParts
+            {
+                Site = name,
+                Replicants = replicants,
+                Execution = new Execution(name, service, requests, new Doubt(service, requests), journal, all._time, all.Warnings.Enqueue),
+                Journal = journal,
+                Contents = contents,
+                Time = all._time,
+                UnderWay = new SemaphoreSlim(16),
+                Host = host,
+                Closing = closing,
+                Warn = all.Warnings.Enqueue,
+            };
+        }
+    }
+
+    private sealed class NoMesh : IMesh
+    {
+        public ImmutableArray<SiteStatus> Sites => [];
+
+        public Func<InboundStream, Task> StreamHandler
+        {
+            set
+            {
+            }
+        }
+
+        public Channel OpenStream(string site, StreamOpening opening) => throw new LinkException(site, LinkError.UnknownSite, "there are no links");
+    }
+}

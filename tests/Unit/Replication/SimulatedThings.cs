@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Replication;
+
+namespace Cheops.Tests.Unit.Replication;
+
+/// <summary>
+/// A site's service in memory: it chooses integers as ids and makes another thing at every POST. It outlives its site's
+/// agent; what it executed for an agent that crashed meanwhile is never answered.
+/// </summary>
+internal sealed class SimulatedThings(int firstId, Random chance)
+{
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<int, (string Key, string Value)> _things = [];
+    private int _next = firstId;
+
+    /// <summary>Called when a change was executed and is not answered yet.</summary>
+    public Action? Executed { get; set; }
+
+    /// <summary>Of a thousand requests, those whose answer is lost, executed or not.</summary>
+    public int LostPerMille { get; set; }
+
+    /// <summary>The values that things of this key have, one for each.</summary>
+    public List<string> ThingsOf(string key)
+    {
+        lock (_gate) return [.. _things.Values.Where(thing => thing.Key == key).Select(thing => thing.Value)];
+    }
+
+    /// <summary>The service as one run of an agent reaches it.</summary>
+    public IReplicaService For(CancellationToken crashed) => new Reached(this, crashed);
+
+    private (int Status, string Body) Execute(string method, string path, string body)
+    {
+        lock (_gate)
+        {
+            var last = path[(path.LastIndexOf('/') + 1)..];
+            if (last == "things") return method == "POST" ? Made(body) : (200, $"[{string.Join(',', _things.Keys.Select(Shown))}]");
+            if (!int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || !_things.ContainsKey(id)) return (404, "{}");
+            if (method == "PUT") _things[id] = (Member(body, "key"), Member(body, "value"));
+            return (200, Shown(id));
+        }
+    }
+
+    private (int Status, string Body) Made(string body)
+    {
+        _things[_next] = (Member(body, "key"), Member(body, "value"));
+        return (201, Shown(_next++));
+    }
+
+    private string Shown(int id) => $$"""{"id":{{id}},"key":"{{_things[id].Key}}","value":"{{_things[id].Value}}"}""";
+
+    private static string Member(string body, string name)
+    {
+        using var document = JsonDocument.Parse(body);
+        return document.RootElement.GetProperty(name).GetString()!;
+    }
+
+    private bool IsLost()
+    {
+        lock (_gate) return chance.Next(1000) < LostPerMille;
+    }
+
+    private sealed class Reached(SimulatedThings things, CancellationToken crashed) : IReplicaService
+    {
+        public async Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation)
+        {
+            var body = send.Body is null ? "" : Encoding.UTF8.GetString((await send.Body.ReadAsync()).Span);
+            crashed.ThrowIfCancellationRequested();
+            if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "lost on the way");
+            var (status, answer) = things.Execute(send.Method, Encoding.ASCII.GetString(send.Target.Span), body);
+            if (send.Method != "GET") things.Executed?.Invoke();
+            if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "the answer was lost");
+            await Task.Yield();
+            crashed.ThrowIfCancellationRequested();
+            return new ServiceReply(ReplyKind.Answered, new KeptAnswer(status, default, Encoding.UTF8.GetBytes(answer)), "");
+        }
+    }
+}
