@@ -88,7 +88,7 @@ public sealed class CountingMachine : IGroupMachine
         return ValueTask.CompletedTask;
     }
 
-    public ValueTask ReplayedAsync() => ValueTask.CompletedTask;
+    public ValueTask ReplayedAsync(long seenUntil) => ValueTask.CompletedTask;
 
     public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => throw new NotSupportedException();
 
