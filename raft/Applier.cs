@@ -57,6 +57,8 @@ internal sealed class Applier : IApplied
         lock (_gate)
         {
             if (index <= _index) return Task.CompletedTask;
+            if (_closing.IsCancellationRequested)
+                return Task.FromException(new GroupException(GroupError.Unknown, "the host of the groups is closing", false));
             var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiters.Enqueue(waiter, index);
             return waiter.Task;
@@ -73,6 +75,16 @@ internal sealed class Applier : IApplied
         }
 
         _ = Task.Run(RunAsync, CancellationToken.None);
+    }
+
+    /// <summary>Nothing is given any more: whoever waits is told that it is not known what comes of it.</summary>
+    public void Abandon()
+    {
+        lock (_gate)
+        {
+            var closed = new GroupException(GroupError.Unknown, "the host of the groups is closing", false);
+            while (_waiters.TryDequeue(out var waiter, out _)) waiter.TrySetException(closed);
+        }
     }
 
     /// <inheritdoc/>

@@ -11,6 +11,7 @@ namespace Cheops.Raft;
 public sealed partial class GroupHost
 {
     private int _isReclaiming;
+    private long _reclaimedAt;
 
     /// <summary>Lets go of what no group needs before the newest part of the log.</summary>
     public async Task ReclaimAsync()
@@ -18,8 +19,11 @@ public sealed partial class GroupHost
         if (_site.IsClosing || Interlocked.Exchange(ref _isReclaiming, 1) != 0) return;
         try
         {
+            _reclaimedAt = _site.Log.Tail;
             var before = _site.Log.DurableUntil - (_site.Options.LogSizeKept / 2);
-            while (_site.Retention.Oldest is { } oldest && oldest.Position < before && await TryForwardAsync(oldest.Group, before))
+            // What has to be written again is less than what is let go of, or it is left where it is.
+            var end = _reclaimedAt + (_site.Options.LogSizeKept / 4);
+            while (_site.Retention.Oldest is { } oldest && oldest.Position < before && await TryForwardAsync(oldest.Group, before, end))
             {
                 // Until what holds the log back is new, or is not a group's.
             }
@@ -36,13 +40,17 @@ public sealed partial class GroupHost
         }
     }
 
-    private async ValueTask<bool> TryForwardAsync(GroupId id, long before)
+    private bool HasGrown() =>
+        _site.Log.Tail - _site.Log.Begin > _site.Options.LogSizeKept && _site.Log.Tail - _reclaimedAt > _site.Options.LogSizeKept / 2;
+
+    private async ValueTask<bool> TryForwardAsync(GroupId id, long before, long end)
     {
         if (id == default) return await ForwardMetAsync();
         if (_groups.TryGetValue(id, out var group))
         {
-            _site.Retention.Keep(id, await group.Log.ForwardAsync(before, group.Applier.NeededFrom, group.Record));
-            return true;
+            if (await group.Log.ForwardAsync(before, end, group.Applier.NeededFrom, group.Record) is not { } oldest) return false;
+            _site.Retention.Keep(id, oldest);
+            return oldest >= before;
         }
 
         if (!_accepted.TryGetValue(id, out var record)) return false;

@@ -79,6 +79,7 @@ public sealed partial class GroupHost : IGroupHost
         await _tick.DisposeAsync();
         foreach (var group in _groups.Values)
         {
+            group.Applier.Abandon();
             await group.StopAsync();
             await RecordCommitAsync(group);
         }
@@ -127,7 +128,7 @@ public sealed partial class GroupHost : IGroupHost
     private void Tick()
     {
         MeetStrangers();
-        if (_site.Log.Tail - _site.Log.Begin > _site.Options.LogSizeKept) _ = ReclaimAsync();
+        if (HasGrown()) _ = ReclaimAsync();
         foreach (var group in _groups.Values)
         {
             if (group.IsAwake) _ = TickAsync(group);

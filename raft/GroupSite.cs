@@ -8,7 +8,14 @@ namespace Cheops.Raft;
 /// <summary>What the groups of a site share.</summary>
 internal sealed class GroupSite : IDisposable
 {
-    private readonly CancellationTokenSource _closing = new();
+    private readonly CancellationTokenSource _closing;
+
+    /// <summary>Makes what is not closing yet.</summary>
+    public GroupSite()
+    {
+        _closing = new CancellationTokenSource();
+        Closing = _closing.Token;
+    }
 
     /// <summary>This site.</summary>
     public required string Name { get; init; }
@@ -43,10 +50,10 @@ internal sealed class GroupSite : IDisposable
         : Incarnation.Of(Transport.Peer(site) is { IsUp: true } peer ? peer.Incarnation : "");
 
     /// <summary>Cancelled when the host closes.</summary>
-    public CancellationToken Closing => _closing.Token;
+    public CancellationToken Closing { get; }
 
     /// <summary>Whether the host closes.</summary>
-    public bool IsClosing => _closing.IsCancellationRequested;
+    public bool IsClosing => Closing.IsCancellationRequested;
 
     /// <summary>The host closes.</summary>
     public void Close() => _closing.Cancel();

@@ -10,10 +10,11 @@ internal sealed partial class GroupLog
     /// when it completes.
     /// </summary>
     /// <param name="before">The position.</param>
+    /// <param name="end">Where the site's log may come to by this; what would take more stays where it is.</param>
     /// <param name="neededFrom">Index of the first entry that the machine needs; older ones before the position are dropped.</param>
     /// <param name="founding">How the group was founded.</param>
-    /// <returns>Position of the oldest record that the group needs from now on.</returns>
-    public async ValueTask<long> ForwardAsync(long before, long neededFrom, FoundingRecord founding)
+    /// <returns>Position of the oldest record that the group needs from now on; null when it needs too much.</returns>
+    public async ValueTask<long?> ForwardAsync(long before, long end, long neededFrom, FoundingRecord founding)
     {
         await _appending.WaitAsync();
         long oldest, last;
@@ -27,11 +28,13 @@ internal sealed partial class GroupLog
             var commit = CommitIndex;
             last = await WriteAsync(GroupRecordKind.Commit, commit, 0, default);
             _recordedCommit = Math.Max(_recordedCommit, commit);
-            for (var index = first; PositionBefore(before, index); index++)
+            // All up to the last one that lies there, without a gap: some were written again before, and lie further on.
+            for (long index = first, until = LastBefore(before); index <= until; index++)
             {
                 var entry = await ReadAsync(index);
                 last = await WriteAsync(GroupRecordKind.EntryAgain, index, entry.Term, entry.Bytes);
                 lock (_gate) _entries.Move(index, last);
+                if (last > end) return null;
             }
         }
         finally
@@ -63,8 +66,13 @@ internal sealed partial class GroupLog
         }
     }
 
-    private bool PositionBefore(long before, long index)
+    private long LastBefore(long before)
     {
-        lock (_gate) return index <= _entries.Last && _entries.PositionOf(index) < before;
+        lock (_gate)
+        {
+            var last = _entries.Last;
+            while (last >= _entries.First && _entries.PositionOf(last) >= before) last--;
+            return last;
+        }
     }
 }
