@@ -56,8 +56,8 @@ internal sealed partial class GroupLog
     {
         lock (_gate)
         {
-            var first = _entries.First;
-            while (first < neededFrom && first <= _commitIndex && _entries.PositionOf(first) < before) first++;
+            // Also those that were written again since: they lie further on than ones that come after them.
+            var first = Math.Max(_entries.First, Math.Min(Math.Min(neededFrom, _commitIndex + 1), LastBefore(before) + 1));
             _entries.DropUntil(first - 1);
             while (_recent.First < first && _recent.Find(_recent.First) is not null) _recent.DropFirst();
             while (_rosters.Count > 0 && _rosters.GetKeyAtIndex(0) < first) _rosters.RemoveAt(0);
