@@ -18,7 +18,7 @@ public sealed class VersionWatchTests
         using var service = new EchoService();
         using var deadlines = new Deadlines(TimeProvider.System);
         await using var pool = new UpstreamPool(
-            async (_, cancellation) => new BufferedChannel(new ReactorSocket(await TcpDialer.ConnectAsync("127.0.0.1", service.Port, cancellation))), deadlines, TimeProvider.System);
+            async (_, cancellation) => new BufferedChannel(await TcpDialer.ConnectAsync("127.0.0.1", service.Port, cancellation)), deadlines, TimeProvider.System);
         var profile = BuiltInProfiles.Find("kubernetes")!.Services["kube"];
         var client = new LocalServiceClient("Here", new Dictionary<string, LocalService> { ["kube"] = new("kube", profile, pool) }.ToFrozenDictionary(), deadlines);
         var published = new TaskCompletionSource<ImmutableDictionary<string, string>>(TaskCreationOptions.RunContinuationsAsynchronously);
