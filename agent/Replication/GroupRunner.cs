@@ -230,7 +230,11 @@ internal sealed class GroupRunner : IGroupMachine
             await _parts.UnderWay.WaitAsync(_parts.Closing);
             try
             {
-                await RecordAsync(state, next.Decides, await CarryOutAsync(state, next.Decides, mayBeExecuted));
+                // What this site may have recorded in an earlier life must not count once it has looked anew.
+                if (next.Decides && mayBeExecuted) await ClaimAsync(state);
+                var claim = Look(_ => state.Claim);
+                if (!next.Decides || Look(_ => state.Decision is null && state.Decider == _parts.Site))
+                    await RecordAsync(state, next.Decides, await CarryOutAsync(state, next.Decides, mayBeExecuted), claim);
             }
             finally
             {
@@ -298,10 +302,16 @@ internal sealed class GroupRunner : IGroupMachine
 
     // ---- 4: recording ---------------------------------------------------------------------------------------------------
 
-    private Task RecordAsync(OperationState state, bool decides, Verdict verdict)
+    private Task ClaimAsync(OperationState state)
+    {
+        var before = Look(_ => state.Claim);
+        return ProposeAsync(new DeciderEntry(state.Id, _parts.Site, _parts.Site), () => state.Claim != before || state.Decision is not null || state.Decider != _parts.Site);
+    }
+
+    private Task RecordAsync(OperationState state, bool decides, Verdict verdict, long claim)
     {
         GroupEntry entry = decides && verdict.Decision is { } decision
-            ? new OutcomeEntry(state.Id, _parts.Site, decision, verdict.MetaId, verdict.Result)
+            ? new OutcomeEntry(state.Id, _parts.Site, decision, verdict.MetaId, verdict.Result, claim)
             : new AppliedEntry(state.Id, _parts.Site, verdict.SiteResult, verdict.Result);
         return ProposeAsync(entry, () => decides ? state.Decision is not null || state.Decider != _parts.Site : state.StepAt(_parts.Site) != SiteStep.Pending);
     }

@@ -96,14 +96,18 @@ public sealed record ProposedEntry(Operation Operation) : GroupEntry
 /// <param name="Decision">What came of it.</param>
 /// <param name="MetaId">The replicant's meta-id, where the create did not have one yet; else empty.</param>
 /// <param name="Answer">What its service answered.</param>
-public sealed record OutcomeEntry(OperationId Id, string Site, Decision Decision, string MetaId, ServiceResult Answer) : GroupEntry
+/// <param name="Claim">
+/// Index of the entry by which the site last became the deciding one, 0 for the proposal itself: what an agent recorded
+/// before it crashed, and what arrives late, does not count any more once it has claimed the operation anew.
+/// </param>
+public sealed record OutcomeEntry(OperationId Id, string Site, Decision Decision, string MetaId, ServiceResult Answer, long Claim = 0) : GroupEntry
 {
     private protected override byte Tag => 2;
 
     private protected override void Write(EntryWriter writer)
     {
         WriteResult(writer, Id, Site, (byte)Decision, Answer);
-        writer.Text(MetaId);
+        writer.Text(MetaId).Number(Claim);
     }
 
     internal static OutcomeEntry Read(ref EntryReader reader)
@@ -112,10 +116,10 @@ public sealed record OutcomeEntry(OperationId Id, string Site, Decision Decision
         var site = reader.Text(Bounds.SiteNameLengthMax);
         var decision = (Decision)reader.Byte();
         var answer = ReadAnswer(ref reader);
-        return new OutcomeEntry(id, site, decision, reader.Text(Bounds.LocalIdSizeMax), answer);
+        return new OutcomeEntry(id, site, decision, reader.Text(Bounds.LocalIdSizeMax), answer, reader.Number());
     }
 
-    private protected override bool IsValid => Site.Length > 0 && Enum.IsDefined(Decision);
+    private protected override bool IsValid => Site.Length > 0 && Enum.IsDefined(Decision) && Claim >= 0;
 }
 
 /// <summary>What became of an operation at a following site.</summary>
@@ -140,7 +144,10 @@ public sealed record AppliedEntry(OperationId Id, string Site, SiteResult Result
     private protected override bool IsValid => Site.Length > 0 && Enum.IsDefined(Result);
 }
 
-/// <summary>Another site decides an operation, since the one that was to has fallen silent.</summary>
+/// <summary>
+/// Another site decides an operation, since the one that was to has fallen silent; or the same site claims it anew, after
+/// a crash, before it looks at what it may have executed.
+/// </summary>
 /// <param name="Id">The operation.</param>
 /// <param name="Before">Who was to decide; when that is somebody else by now, nothing changes.</param>
 /// <param name="Now">Who decides.</param>

@@ -60,7 +60,7 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
                 Follow(applied, effects);
                 break;
             case DeciderEntry decider:
-                Replace(decider, effects);
+                Replace(index, decider, effects);
                 break;
             case ResolvedEntry resolved:
                 Settle(resolved, effects);
@@ -92,7 +92,8 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
 
     private void Decide(OutcomeEntry outcome, List<Effect> effects)
     {
-        if (!_operations.TryGetValue(outcome.Id, out var state) || state.Decision is not null || state.Decider != outcome.Site) return;
+        if (!_operations.TryGetValue(outcome.Id, out var state) || state.Decision is not null) return;
+        if (state.Decider != outcome.Site || state.Claim != outcome.Claim) return;
         state.Decision = outcome.Decision;
         if (outcome.Decision == Decision.Accepted) Accept(state, outcome, effects);
         else Refuse(state, outcome.Answer, effects);
@@ -144,14 +145,14 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
         AfterStep(state, applied.Site, effects);
     }
 
-    private void Replace(DeciderEntry decider, List<Effect> effects)
+    private void Replace(long index, DeciderEntry decider, List<Effect> effects)
     {
         if (!_operations.TryGetValue(decider.Id, out var state)) return;
         if (state.Decision is not null || state.Decider != decider.Before || !sites.Contains(decider.Now)) return;
 
         // What was in doubt at the one before is looked at anew by the one that decides now.
         state.Set(decider.Before, SiteStep.Pending, null);
-        state.Decider = decider.Now;
+        (state.Decider, state.Claim) = (decider.Now, index);
         effects.Add(new StepChanged(state));
         CarryOutNext(state, effects);
     }

@@ -72,6 +72,9 @@ public sealed class OperationState
     /// <summary>Who decides it, or has.</summary>
     public string Decider { get; internal set; }
 
+    /// <summary>Index of the entry that made <see cref="Decider"/> the deciding site; 0 for the proposal itself.</summary>
+    public long Claim { get; internal set; }
+
     /// <summary>The decision; null while there is none.</summary>
     public Decision? Decision { get; internal set; }
 
@@ -121,7 +124,7 @@ public sealed class OperationState
 
     internal void Export(EntryWriter writer)
     {
-        writer.Number(Index).Text(Decider).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
+        writer.Number(Index).Text(Decider).Number(Claim).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
         for (var i = 0; i < _steps.Length; i++)
         {
             var answer = _answers[i] ?? new ServiceResult(0, "", "");
@@ -132,6 +135,7 @@ public sealed class OperationState
     internal static OperationState? Import(ref EntryReader reader, Operation operation, ImmutableArray<string> sites)
     {
         var state = new OperationState(operation, reader.Number(), reader.Text(Proto.Bounds.SiteNameLengthMax), sites);
+        state.Claim = reader.Number();
         var decision = (Decision)reader.Byte();
         if (decision != 0) state.Decision = decision;
         state.Key = operation.Replicant with { MetaId = reader.Text(Proto.Bounds.LocalIdSizeMax) };

@@ -124,7 +124,7 @@ internal sealed class SimulatedReplicas : IDisposable
         public void Crash()
         {
             if (_running is null) return;
-            _running.Cancel();
+            things.Crash(_running);
             _running = null;
             _log!.Fail();
             _ = _host!.DisposeAsync().AsTask();

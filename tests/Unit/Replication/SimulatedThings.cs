@@ -31,10 +31,17 @@ internal sealed class SimulatedThings(int firstId, Random chance)
     /// <summary>The service as one run of an agent reaches it.</summary>
     public IReplicaService For(CancellationToken crashed) => new Reached(this, crashed);
 
-    private (int Status, string Body) Execute(string method, string path, string body)
+    /// <summary>Ends an agent: what it has sent was executed by now, or never is.</summary>
+    public void Crash(CancellationTokenSource agent)
+    {
+        lock (_gate) agent.Cancel();
+    }
+
+    private (int Status, string Body) Execute(string method, string path, string body, CancellationToken crashed)
     {
         lock (_gate)
         {
+            crashed.ThrowIfCancellationRequested();
             var last = path[(path.LastIndexOf('/') + 1)..];
             if (last == "things") return method == "POST" ? Made(body) : (200, $"[{string.Join(',', _things.Keys.Select(Shown))}]");
             if (!int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || !_things.ContainsKey(id)) return (404, "{}");
@@ -69,7 +76,7 @@ internal sealed class SimulatedThings(int firstId, Random chance)
             var body = send.Body is null ? "" : Encoding.UTF8.GetString((await send.Body.ReadAsync()).Span);
             crashed.ThrowIfCancellationRequested();
             if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "lost on the way");
-            var (status, answer) = things.Execute(send.Method, Encoding.ASCII.GetString(send.Target.Span), body);
+            var (status, answer) = things.Execute(send.Method, Encoding.ASCII.GetString(send.Target.Span), body, crashed);
             if (send.Method != "GET") things.Executed?.Invoke();
             if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "the answer was lost");
             await Task.Yield();
