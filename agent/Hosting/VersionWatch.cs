@@ -75,9 +75,9 @@ internal sealed class VersionWatch : IAsyncDisposable
         var request = new ServiceRequest(service.Name, "GET", source.Path);
         try
         {
-            var answer = await _client.CallAsync(request, _ending.Token);
+            var answer = await _client.CallAsync(request, _ending.Token).WaitAsync(_ending.Token);
             if (answer.Status is 401 or 403 && service.Identity == IdentityRule.FrontProxy)
-                answer = await _client.CallAsync(request with { User = Asker }, _ending.Token);
+                answer = await _client.CallAsync(request with { User = Asker }, _ending.Token).WaitAsync(_ending.Token);
 
             // 300 is how OpenStack's services list their versions.
             return (service.Name, answer.Status is 200 or 300 ? ServiceVersion.Find(answer.Body, source.Field) : "");

@@ -23,6 +23,7 @@ public static class FuzzTargets
         new ProfileTarget(),
         new WorkflowTarget(),
         new JsonTarget(),
+        new TargetTarget(),
         new ProtobufTarget(),
     ];
 }
