@@ -72,9 +72,9 @@ public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenSta
             Assert.Equal(Convert.ToHexString(SHA256.HashData(data)), await SavedAsync(site, image));
         }
 
-        // The data crossed the link once, and no more of it than there is.
+        // The data crossed the link once; what comes with a stream's head travels on the control lane.
         var carried = await sites.Mesh[1].MetricAsync("cheops_link_bulk_sent_bytes_total");
-        Assert.InRange(carried, data.Length, 1.2 * data.Length);
+        Assert.InRange(carried, 0.9 * data.Length, 1.2 * data.Length);
 
         await sites.TellAsync(2, null, "image", "set", "--name", "renamed", image);
         await HasAsync(1, image, "name", "renamed");
