@@ -117,6 +117,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
                 Service = new PooledReplicaService(_settings.Site, _services, _deadlines),
                 Seal = _seal,
                 Time = _context.Time,
+                Chance = RandomNumberGenerator.Fill,
                 OpenHost = machines => _stores.OpenHost(transport, machines, _context.Time),
                 Warn = Warn,
             });

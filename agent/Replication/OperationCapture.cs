@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 using System.Text;
 using Cheops.Agent.Collaboration;
 using Cheops.Agent.Identity;
@@ -8,6 +7,7 @@ using Cheops.Agent.Interception;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Profiles;
+using Cheops.Agent.Translation;
 using Cheops.Proto;
 using Cheops.Proto.Http;
 using Cheops.Proto.Operations;
@@ -18,7 +18,8 @@ using HttpMethod = Cheops.Proto.Http.HttpMethod;
 namespace Cheops.Agent.Replication;
 
 /// <summary>Makes an operation of a request: what it does, to which replicant, and what it carries.</summary>
-internal sealed class OperationCapture(string site, Contents contents, IMesh mesh, CredentialSeal seal, IdTranslation ids, Failures failures, TimeProvider time)
+internal sealed class OperationCapture(
+    string site, Contents contents, IMesh mesh, CredentialSeal seal, IdTranslation ids, Failures failures, TimeProvider time, Chance chance)
 {
     private static readonly ulong NotRecorded =
         KnownField.Host.Bit() | KnownField.ContentLength.Bit() | KnownField.TransferEncoding.Bit() | KnownField.Connection.Bit() | KnownField.KeepAlive.Bit()
@@ -92,17 +93,17 @@ internal sealed class OperationCapture(string site, Contents contents, IMesh mes
         var fields = FieldsOf(head);
         var method = Encoding.ASCII.GetString(head.MethodBytes);
         var sent = Encoding.ASCII.GetString(exchange.Target);
-        var target = ids.Translate(sent, routed.Profile, routed.Service, Translation.Direction.ToMeta);
+        var target = ids.Translate(sent, routed.Profile, routed.Service, Direction.ToMeta);
         var mediaType = head.TryGet(KnownField.ContentType, out var type) ? Encoding.ASCII.GetString(head.Value(type)).Split(';')[0].Trim().ToLowerInvariant() : "";
         var credentials = routed.User is null ? SealFor(sites, head) : [];
         var hasBody = exchange.Body.Framing != BodyFraming.None;
         var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange) : default;
-        body = ids.Translate(body, sent, routed.Profile, routed.Service, Translation.Direction.ToMeta);
+        body = ids.Translate(body, sent, routed.Profile, routed.Service, Direction.ToMeta);
         var key = new ReplicantKey(routed.Service, shape.Collection, shape.MetaId);
         if (shape.Kind == OperationKind.Create && key.MetaId.Length == 0) (body, key) = ChooseId(shape.Resource, body, key);
         return new Operation
         {
-            Id = new OperationId(BitConverter.ToUInt128(RandomNumberGenerator.GetBytes(16))),
+            Id = new OperationId(BitConverter.ToUInt128(Drawn())),
             Kind = shape.Kind!.Value,
             Operator = (byte)plan.Operator,
             Repetition = RepetitionOf(shape, key, method, mediaType),
@@ -200,13 +201,20 @@ internal sealed class OperationCapture(string site, Contents contents, IMesh mes
 
     // Where the client may choose the id and did not, and the field is an id and not a name, the agent chooses: then the
     // replicas have the same id everywhere, and a create that is in doubt can be looked for.
-    private static (ReadOnlyMemory<byte> Body, ReplicantKey Key) ChooseId(ResourceProfile resource, ReadOnlyMemory<byte> body, ReplicantKey key)
+    private (ReadOnlyMemory<byte> Body, ReplicantKey Key) ChooseId(ResourceProfile resource, ReadOnlyMemory<byte> body, ReplicantKey key)
     {
         var chosen = ReplicaRequests.ChosenId(resource, body);
         if (chosen.Length > 0) return (body, key with { MetaId = chosen });
         if (resource is not { IdChosenBy: IdChooser.Client, Id: { } path } || path.Segments[^1] is not ("id" or "uuid")) return (body, key);
-        var made = new Guid(RandomNumberGenerator.GetBytes(16), bigEndian: true).ToString();
+        var made = IdShape.Make(IdKind.Uuid, Drawn());
         return ReplicaRequests.WithId(body, path, made) is { } withId ? (withId, key with { MetaId = made }) : (body, key);
+    }
+
+    private byte[] Drawn()
+    {
+        var bytes = new byte[16];
+        chance(bytes);
+        return bytes;
     }
 
     private static Repetition RepetitionOf(Shape shape, ReplicantKey key, string method, string mediaType)

@@ -1,7 +1,5 @@
 using System.Buffers;
 using System.Collections.Immutable;
-using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -21,7 +19,8 @@ namespace Cheops.Agent.Replication;
 /// <param name="contents">Large bodies.</param>
 /// <param name="credentials">Opens what was sealed for this site.</param>
 /// <param name="ids">Translates ids that differ here.</param>
-internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents contents, CredentialSeal credentials, IdTranslation ids)
+/// <param name="chance">Where meta-ids come from.</param>
+internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents contents, CredentialSeal credentials, IdTranslation ids, Chance chance)
 {
     private static readonly string[] Conditions = ["if-match:", "if-none-match:", "if-modified-since:", "if-unmodified-since:", "if-range:"];
     private static readonly FieldPath[] IdConventions = [.. new[] { "id", "uuid", "metadata.name" }.Select(path => FieldPath.Parse(path)!)];
@@ -203,11 +202,12 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     }
 
     // Unique by themselves, UUIDs and names stand for the replicant as they are; a number would be some other resource's elsewhere.
-    private static string MetaIdFor(string local, ResourceProfile? resource)
+    private string MetaIdFor(string local, ResourceProfile? resource)
     {
         if (resource?.IdChosenBy == IdChooser.Client || !local.All(char.IsAsciiDigit)) return local;
-        var drawn = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) & ((1UL << 52) - 1);
-        return (drawn | (1UL << 52)).ToString(CultureInfo.InvariantCulture);
+        Span<byte> random = stackalloc byte[16];
+        chance(random);
+        return IdShape.Make(IdKind.Number, random);
     }
 
     /// <summary>A create's body with an id in it; null when the body takes none.</summary>

@@ -35,6 +35,9 @@ internal sealed record ReplicatorParts
 
     public required TimeProvider Time { get; init; }
 
+    /// <summary>Where the ids of operations and replicants come from.</summary>
+    public required Chance Chance { get; init; }
+
     /// <summary>Opens the groups that this site is a member of, given what makes their machines.</summary>
     public required Func<Func<GroupFounding, IGroupMachine>, ValueTask<IGroupHost>> OpenHost { get; init; }
 
@@ -67,8 +70,8 @@ internal sealed class Replicator : IAsyncDisposable
         _failures = new Failures(parts.Site);
         Replicants = new Replicants(parts.Site, parts.Profiles, parts.Table, SitesOf);
         Ids = new IdTranslation(Replicants);
-        _capture = new OperationCapture(parts.Site, parts.Contents, parts.Mesh, parts.Seal, Ids, _failures, parts.Time);
-        var requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, parts.Seal, Ids);
+        _capture = new OperationCapture(parts.Site, parts.Contents, parts.Mesh, parts.Seal, Ids, _failures, parts.Time, parts.Chance);
+        var requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, parts.Seal, Ids, parts.Chance);
         var doubt = new Doubt(parts.Service, requests);
         _runnerParts = new GroupRunnerParts
         {

@@ -88,6 +88,12 @@ internal sealed class SimulatedReplicas : IDisposable
         AtUnixMs = _time.GetUtcNow().ToUnixTimeMilliseconds(),
     };
 
+    // Sites draw from threads of their own.
+    private void Draw(Span<byte> bytes)
+    {
+        lock (_chance) _chance.NextBytes(bytes);
+    }
+
     /// <summary>One site; its service outlives its crashes, as do its table's checkpoints and what its log made durable.</summary>
     internal sealed class Site(SimulatedReplicas all, string name, SimulatedThings things)
     {
@@ -135,7 +141,7 @@ internal sealed class SimulatedReplicas : IDisposable
             var mesh = new NoMesh();
             var contents = new Contents(name, new MemoryContentStore(all._time), mesh, new Deadlines(all._time), all._time);
             var replicants = new Replicants(name, all._profiles, _table!, _ => Names);
-            var requests = new ReplicaRequests(name, all._profiles, contents, all._seal, new IdTranslation(replicants));
+            var requests = new ReplicaRequests(name, all._profiles, contents, all._seal, new IdTranslation(replicants), all.Draw);
             var service = things.For(closing);
             return new GroupRunnerParts
             {
