@@ -87,6 +87,9 @@ internal sealed class HeadPreparation(string site)
         if (exchange.Origin.Link is null) AddForwarded(exchange, edits, routed.Prefix);
         AddJoined(exchange.Request, edits, KnownField.Via, "Via"u8, _via);
 
+        // Such fields are ours: agents say in a link's opening what another must know, and a client has nothing to say in our name.
+        edits.Removed |= KnownField.Cheops.Bit();
+
         // What the agent must read is asked for as it is, not compressed.
         if (exchange.TranslateAnswer is not null) edits.RemovedNames.Add(AcceptEncoding);
 

@@ -15,15 +15,7 @@ internal sealed record KeptAnswer(int Status, ReadOnlyMemory<byte> Fields, ReadO
         | KnownField.Date.Bit();
 
     /// <summary>The value of a field; empty when it is not there.</summary>
-    public string Field(string name)
-    {
-        foreach (var line in System.Text.Encoding.Latin1.GetString(Fields.Span).Split("\r\n", StringSplitOptions.RemoveEmptyEntries))
-        {
-            if (line.Length > name.Length && line[name.Length] == ':' && line.StartsWith(name, StringComparison.OrdinalIgnoreCase)) return line[(name.Length + 1)..].Trim();
-        }
-
-        return "";
-    }
+    public string Field(string name) => FieldText.ValueOf(Fields.Span, name);
 
     internal static ReadOnlyMemory<byte> FieldsOf(MessageHead head) => FieldsOf(head, NotKept);
 

@@ -25,43 +25,55 @@ public static class OperationRules
     private static readonly RequestOperation Replaces = new(RequestOperation.Update, true);
     private static readonly RequestOperation Deletes = new(RequestOperation.Delete, true);
 
-    /// <summary>What a request does.</summary>
+    /// <summary>What a request does to a resource that is replicated, or is to be.</summary>
     /// <param name="match">What its path names.</param>
     /// <param name="method">Its method.</param>
     /// <param name="contentType">Its <c>Content-Type</c>, with parameters or without; empty for none.</param>
+    /// <param name="refusal">Why it can neither be an operation nor be carried out at one site alone; null when it can.</param>
     /// <returns>
-    /// Null when it is no operation on one resource: it reads (GET, HEAD, OPTIONS, also of an action), its action is never
-    /// replicated, or it is about a collection as a whole.
+    /// Null when it is refused, and when it is no operation but runs where it is: it reads (GET, HEAD, OPTIONS, also of an action), its
+    /// action is never replicated, or nothing is made by it.
     /// </returns>
-    public static RequestOperation? Of(in PathMatch match, ReadOnlySpan<byte> method, ReadOnlySpan<byte> contentType)
+    public static RequestOperation? Of(in PathMatch match, ReadOnlySpan<byte> method, ReadOnlySpan<byte> contentType, out string? refusal)
     {
-        if (match.Resource is not { } resource || method is [] || IsSafe(method)) return null;
-        var isPost = method.SequenceEqual("POST"u8);
-        switch (match.Kind)
+        refusal = null;
+        if (method is [] || IsSafe(method)) return null;
+        if (match.Resource is not { } resource)
         {
-            case PathKind.Collection or PathKind.Convention when isPost:
-                return Creates;
-            case PathKind.Item or PathKind.Convention:
-                return Marked(resource, method, "", contentType) ?? (method.SequenceEqual("PUT"u8) ? Replaces : method.SequenceEqual("DELETE"u8) ? Deletes : Updates);
-            case PathKind.Action:
-                return OfAction(resource, Encoding.UTF8.GetString(match.Action), method, contentType);
-            default:
-                return null;
+            refusal = "the profile names no resource there";
+            return null;
         }
+
+        var action = Encoding.UTF8.GetString(match.Action).TrimEnd('/');
+        var rule = RuleOf(resource, action);
+        if (resource.Visibility == Visibility.None || rule == ActionRule.Never) return null;
+        var isPost = method.SequenceEqual("POST"u8);
+        if (resource.Visibility == Visibility.Local)
+            refusal = $"{resource.Name} belong to their site (the profile says visibility: local)";
+        else if (rule == ActionRule.Local)
+            refusal = $"{action} changes one of the {resource.Name} at one site alone (the profile says local); what is done to the resource itself is replicated";
+        else if (match.Kind == PathKind.Collection && !isPost)
+            refusal = $"{Encoding.ASCII.GetString(method)} of a whole collection is no operation on one resource; send one for each";
+        if (refusal is not null) return null;
+        if (match.Kind == PathKind.Collection || (match.Kind == PathKind.Convention && isPost)) return Creates;
+        var idempotent = method.SequenceEqual("PUT"u8) || method.SequenceEqual("DELETE"u8);
+        return Marked(resource, method, action, contentType)
+            ?? (action.Length == 0 && method.SequenceEqual("DELETE"u8) ? Deletes : idempotent ? Replaces : Updates);
+    }
+
+    // '/members/x' is of '/members'; the longest that the profile names counts, and one that it does not name is an operation.
+    private static ActionRule RuleOf(ResourceProfile resource, string action)
+    {
+        for (; action.Length > 0; action = action[..Math.Max(0, action.LastIndexOf('/'))])
+        {
+            if (resource.Actions.TryGetValue(action, out var rule)) return rule;
+        }
+
+        return ActionRule.Operation;
     }
 
     private static bool IsSafe(ReadOnlySpan<byte> method) =>
         method.SequenceEqual("GET"u8) || method.SequenceEqual("HEAD"u8) || method.SequenceEqual("OPTIONS"u8) || method.SequenceEqual("TRACE"u8) || method.SequenceEqual("CONNECT"u8);
-
-    // '/members/x' is of '/members'; the longest that the profile names counts, and one that it does not name is an operation.
-    private static RequestOperation? OfAction(ResourceProfile resource, string path, ReadOnlySpan<byte> method, ReadOnlySpan<byte> contentType)
-    {
-        var action = path;
-        while (action.Length > 0 && !resource.Actions.ContainsKey(action)) action = action[..Math.Max(0, action.LastIndexOf('/'))];
-        if (action.Length > 0 && resource.Actions[action] == ActionRule.Never) return null;
-        var idempotent = method.SequenceEqual("PUT"u8) || method.SequenceEqual("DELETE"u8);
-        return Marked(resource, method, path, contentType) ?? (idempotent ? Replaces : Updates);
-    }
 
     private static RequestOperation? Marked(ResourceProfile resource, ReadOnlySpan<byte> method, string action, ReadOnlySpan<byte> contentType)
     {

@@ -45,6 +45,9 @@ public sealed record ResourceProfile
     /// <summary>Paths below an item, each with its leading slash, and what becomes of requests to them.</summary>
     public FrozenDictionary<string, ActionRule> Actions { get; init; } = FrozenDictionary<string, ActionRule>.Empty;
 
+    /// <summary>Marks by which a request says that it changes nothing: it is never replicated.</summary>
+    public ImmutableArray<RequestMark> Never { get; init; } = [];
+
     /// <summary>How another site acts for the user.</summary>
     public IdentityRule Identity { get; init; }
 
@@ -72,6 +75,8 @@ public enum Visibility
     Global,
     /// <summary>It belongs to its site; a scope that would share it is refused before anything happens.</summary>
     Local,
+    /// <summary>Nothing is made that could be shared, such as by asking whether something is allowed: a request is carried out where it is.</summary>
+    None,
 }
 
 /// <summary>What becomes of requests to a path below an item.</summary>
@@ -81,6 +86,25 @@ public enum ActionRule
     Operation,
     /// <summary>Never replicated: it runs where it is.</summary>
     Never,
+    /// <summary>It changes the item at its site alone: refused where the item is a replicant, or is to be shared.</summary>
+    Local,
+}
+
+/// <summary>A mark by which a request says that it changes nothing, such as <c>?dryRun=All</c>.</summary>
+/// <param name="Name">The parameter of the query; empty for a field of the body.</param>
+/// <param name="Field">The field of the body; null for a parameter of the query.</param>
+/// <param name="Value">The value that it has.</param>
+public sealed record RequestMark(string Name, FieldPath? Field, string Value)
+{
+    /// <summary>Reads <c>?parameter=value</c> or <c>field=value</c>; null when it is neither.</summary>
+    public static RequestMark? Parse(string text)
+    {
+        var equals = text.IndexOf('=', StringComparison.Ordinal);
+        if (equals < 1 || equals == text.Length - 1) return null;
+        var (name, value) = (text[..equals], text[(equals + 1)..]);
+        if (name[0] == '?') return name.Length > 1 ? new RequestMark(name[1..], null, value) : null;
+        return FieldPath.Parse(name) is { } field ? new RequestMark("", field, value) : null;
+    }
 }
 
 /// <summary>A field that refers to another resource.</summary>

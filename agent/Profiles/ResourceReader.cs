@@ -8,9 +8,9 @@ namespace Cheops.Agent.Profiles;
 /// <code>
 /// resource = { "description"?, "collection": path, "item"?: path, "id"?: field, "idChosenBy"?: service | client,
 ///              "naturalKey"?: [field], "lookup"?: target, "references"?: { field: { "resource": [service "/"] name,
-///              "dependency": requirement | reliance | composition } }, "visibility"?: global | local,
-///              "siteSpecific"?: [field], "divisible"?: [field], "actions"?: { path: operation | never },
-///              "identity"?, "operations"?: { kind: { "method", "action"?, "contentType"?: [type], "idempotent"? } },
+///              "dependency": requirement | reliance | composition } }, "visibility"?: global | local | none,
+///              "siteSpecific"?: [field], "divisible"?: [field], "actions"?: { path: operation | never | local },
+///              "never"?: [mark], "identity"?, "operations"?: { kind: { "method", "action"?, "contentType"?: [type], "idempotent"? } },
 ///              "resolution"?: { kind: { kind: both | first | second | inOrder | reverse } } }
 /// </code>
 /// </remarks>
@@ -68,10 +68,11 @@ internal sealed class ResourceReader
             NaturalKey = ReadFields(document, "naturalKey", otherwise.NaturalKey),
             Lookup = ReadLookup(document) ?? otherwise.Lookup,
             References = ReadReferences(document) ?? otherwise.References,
-            Visibility = document.Choice("visibility", otherwise.Visibility, ("global", Visibility.Global), ("local", Visibility.Local)),
+            Visibility = document.Choice("visibility", otherwise.Visibility, ("global", Visibility.Global), ("local", Visibility.Local), ("none", Visibility.None)),
             SiteSpecific = ReadFields(document, "siteSpecific", otherwise.SiteSpecific),
             Divisible = ReadFields(document, "divisible", otherwise.Divisible),
             Actions = actions ?? otherwise.Actions,
+            Never = document.Has("never") ? document.Each("never", RequestMark.Parse, "a mark such as ?dryRun=All for the query or dryRun[]=All for the body") : otherwise.Never,
             Identity = ProfileReader.ReadIdentity(document, otherwise.Identity),
             Operations = operations ?? otherwise.Operations,
             Resolution = ReadResolution(document, kinds) ?? otherwise.Resolution,
@@ -165,7 +166,7 @@ internal sealed class ResourceReader
             if (PathTemplate.Parse(name, out _) is not { Variables.IsEmpty: true })
                 all.Mistake(path, $"'{name}' is not a path below an item, such as /file");
             else if (all.TextOf(element, path) is { } rule)
-                actions[name.TrimEnd('/')] = all.ChoiceOf(rule, path, ActionRule.Never, ("operation", ActionRule.Operation), ("never", ActionRule.Never));
+                actions[name.TrimEnd('/')] = all.ChoiceOf(rule, path, ActionRule.Never, ("operation", ActionRule.Operation), ("never", ActionRule.Never), ("local", ActionRule.Local));
         }
 
         return actions.ToFrozenDictionary();

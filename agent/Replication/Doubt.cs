@@ -1,93 +1,74 @@
-using System.Text;
-using System.Text.Json;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Profiles;
+using Cheops.Agent.Translation;
 using Cheops.Proto.Operations;
 
 namespace Cheops.Agent.Replication;
 
-/// <summary>Tells by looking at the service whether an operation was executed.</summary>
-internal sealed class Doubt(IReplicaService service, ReplicaRequests requests)
-{
-    private static readonly byte[] Json = "Accept: application/json\r\n"u8.ToArray();
+/// <summary>What looking has told of an operation.</summary>
+/// <param name="Executed">Whether it was executed; null when looking does not tell.</param>
+/// <param name="Seen">The resource as it was seen; null for none.</param>
+/// <param name="LocalId">The id of what a create has made, where the resource does not tell it; else empty.</param>
+internal readonly record struct Looked(bool? Executed, KeptAnswer? Seen = null, string LocalId = "");
 
-    /// <summary>
-    /// Whether an operation that was just sent, and not answered as done or refused, was executed: null when looking does
-    /// not tell. With it, what was seen of the resource.
-    /// </summary>
-    public async Task<(bool? Executed, KeptAnswer? Seen)> LookAsync(ExecutionTask task, CancellationToken cancellation)
+/// <summary>Tells by looking at the service whether an operation was executed.</summary>
+internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
+{
+    /// <summary>Whether an operation that was just sent, and not answered as done or refused, was executed.</summary>
+    public async Task<Looked> LookAsync(ExecutionTask task, CancellationToken cancellation)
     {
         var operation = task.Operation;
-        if (operation.Kind == OperationKind.Create)
-        {
-            if (operation.Repetition == Repetition.Marked) return (null, null);
-            var found = await FindCreatedAsync(task, cancellation);
-            return (found is not null, found);
-        }
+        if (operation.Repetition == Repetition.Lookup) return await FindCreatedAsync(task, cancellation);
+        if (operation.Repetition != Repetition.Idempotent) return default;
+        if (operation.Method == "DELETE")
+            return await GetAsync(operation, requests.LocalPath(operation), cancellation) is { } left ? new Looked(left.Status is 404 or 410) : default;
 
-        var item = await GetAsync(task, requests.ItemTarget(task), cancellation);
-        if (operation.Kind == OperationKind.Delete) return item is null ? (null, null) : (item.Status is 404 or 410, null);
-        if (operation.Repetition != Repetition.Idempotent || item is not { Status: 200 }) return (null, null);
-
-        // A representation, or a merge of one: what it says is there, or it was not executed.
-        using var sent = JsonFields.Parse(operation.Body);
-        using var seen = JsonFields.Parse(item.Body);
-        if (sent is null || seen is null) return (null, null);
-        return (JsonFields.Covers(seen.RootElement, sent.RootElement), item);
+        // A representation, or a merge of one: what it says is there, or it was not executed. What the service itself changes
+        // with every write is left aside.
+        var sent = requests.ForFollower(operation);
+        if (sent.IsEmpty || await GetAsync(operation, requests.LocalPath(operation), cancellation) is not { } seen) return default;
+        if (seen.Status is 404 or 410) return new Looked(false);
+        if (seen.Status != 200) return default;
+        return Representation.Covers(seen.Body, sent) is { } covers ? new Looked(covers, covers ? seen : null) : default;
     }
 
-    /// <summary>The resource that a create has made here, if it has; null when there is none.</summary>
+    /// <summary>Whether a create has made its resource here.</summary>
     /// <exception cref="IOException">The service cannot be asked: it is asked again later.</exception>
-    public async Task<KeptAnswer?> FindCreatedAsync(ExecutionTask task, CancellationToken cancellation)
+    public async Task<Looked> FindCreatedAsync(ExecutionTask task, CancellationToken cancellation)
     {
+        var operation = task.Operation;
         if (task.State.Key.MetaId.Length > 0)
         {
-            var item = await AskAsync(task, requests.ItemTarget(task), cancellation);
-            if (item.Status == 200) return item;
-            if (requests.ResourceOf(task.Operation)?.IdChosenBy == IdChooser.Client) return null;
+            var item = await AskAsync(operation, requests.ItemPath(task), cancellation);
+            if (item.Status == 200) return new Looked(true, item);
+            if (requests.ResourceOf(operation)?.IdChosenBy == IdChooser.Client) return new Looked(false);
         }
 
-        return await FindByKeyAsync(task, cancellation);
+        return await FindByKeyAsync(operation, cancellation);
     }
 
-    private async Task<KeptAnswer?> FindByKeyAsync(ExecutionTask task, CancellationToken cancellation)
+    private async Task<Looked> FindByKeyAsync(Operation operation, CancellationToken cancellation)
     {
-        var resource = requests.ResourceOf(task.Operation);
-        using var sent = JsonFields.Parse(task.Operation.Body);
-        if (resource is null || resource.NaturalKey.IsEmpty || sent is null) return null;
-        var list = await AskAsync(task, Encoding.ASCII.GetBytes(task.Operation.Replicant.Collection), cancellation);
-        using var seen = JsonFields.Parse(list.Body);
-        if (list.Status != 200 || seen is null) return null;
-        foreach (var element in JsonFields.Elements(seen.RootElement))
-        {
-            if (resource.NaturalKey.All(field => SameField(sent.RootElement, element, field)))
-                return list with { Body = Encoding.UTF8.GetBytes(element.GetRawText()) };
-        }
-
-        return null;
+        if (requests.KeyOf(operation) is not var (key, target)) return default;
+        var list = await AskAsync(operation, target, cancellation);
+        var search = key.Search();
+        search.Feed(list.Body.Span);
+        if (list.Status != 200 || !search.IsWhole || search.Ids.Count > 1) return default;
+        if (search.Ids is not [var id]) return new Looked(false);
+        var item = await AskAsync(operation, ReplicaRequests.ItemPath(operation.Replicant, id), cancellation);
+        return item.Status == 200 ? new Looked(true, item, id) : throw CannotBeAsked(operation);
     }
 
-    // A list's elements often lack the wrapper that the body of a create has: server.name is then name.
-    private static bool SameField(JsonElement sent, JsonElement element, FieldPath field)
-    {
-        var wanted = JsonFields.Text(sent, field);
-        if (wanted is null) return !JsonFields.TryFind(element, field, out _) || field.Segments.Length > 1;
-        var seen = JsonFields.Text(element, field)
-            ?? (field.Segments.Length > 1 ? JsonFields.Text(element, new FieldPath(field.Text, field.Segments[1..])) : null);
-        return seen == wanted;
-    }
+    private async Task<KeptAnswer> AskAsync(Operation operation, string target, CancellationToken cancellation) =>
+        await GetAsync(operation, target, cancellation) is { Status: < 500 and not (401 or 408 or 429) } answer ? answer : throw CannotBeAsked(operation);
 
-    private async Task<KeptAnswer> AskAsync(ExecutionTask task, ReadOnlyMemory<byte> target, CancellationToken cancellation) =>
-        await GetAsync(task, target, cancellation) is { Status: < 500 and not (401 or 408 or 429) } answer
-            ? answer
-            : throw new IOException($"{task.Operation.Replicant.Service} cannot be asked whether operation {task.Operation.Id} was executed");
+    private static IOException CannotBeAsked(Operation operation) =>
+        new($"{operation.Replicant.Service} cannot be asked whether operation {operation.Id} was executed");
 
-    private async Task<KeptAnswer?> GetAsync(ExecutionTask task, ReadOnlyMemory<byte> target, CancellationToken cancellation)
+    private async Task<KeptAnswer?> GetAsync(Operation operation, string target, CancellationToken cancellation)
     {
-        var (fields, asFrontProxy) = requests.IdentityOf(task);
-        var reply = await service.SendAsync(
-            new ServiceSend(task.Operation.Replicant.Service, "GET", target, (byte[])[.. ReplicaRequests.HostOf(task.Operation), .. Json, .. fields.Span]) { AsFrontProxy = asFrontProxy },
-            cancellation);
+        var reply = await calls.SendAsync(
+            operation, mayRenew: true, caller => Task.FromResult((ReplicaRequests.Reading(operation, target, caller), (IAsyncDisposable?)null)), cancellation);
         return reply.Answer;
     }
 }

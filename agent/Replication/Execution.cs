@@ -25,7 +25,7 @@ internal sealed record ExecutionTask(
 /// durable mark is made. 3. The request is sent. 4. What the service answers is judged: a deciding site tries once and
 /// looks when in doubt; a following site tries until it succeeds, is refused for good, or is in doubt.
 /// </remarks>
-internal sealed class Execution(string site, IReplicaService service, ReplicaRequests requests, Doubt doubt, Journal journal, TimeProvider time, Action<string> warn)
+internal sealed class Execution(string site, UserCalls calls, ReplicaRequests requests, Doubt doubt, Journal journal, TimeProvider time, Action<string> warn)
 {
     /// <summary>Decides.</summary>
     public async Task<Verdict> DecideAsync(ExecutionTask task, CancellationToken cancellation)
@@ -73,7 +73,9 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
         }
     }
 
-    private static string Describe(ServiceReply reply) => reply.Answer is { } answer ? $"the service answered {answer.Status}" : reply.Detail;
+    private static string Describe(ServiceReply reply) => reply.Answer is not { } answer ? reply.Detail
+        : reply.Detail.Length > 0 ? $"the service answered {answer.Status}; {reply.Detail}"
+        : $"the service answered {answer.Status}";
 
     // Definite: the application looked at the request and does not want it.
     private static bool IsRefusal(int status) => status is >= 400 and < 500 and not (401 or 408 or 425 or 429);
@@ -81,6 +83,9 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
     // The deciding site's acceptance is the proof that the user may and that the thing is there: a service that says
     // otherwise may only just have started, and not know its users and kinds yet.
     private static bool MayPass(int status) => status is 403 or 404;
+
+    // Answered before the application looked at the request.
+    private static bool IsTooEarly(int status) => status is 401 or 425 or 429 or 503;
 
     private static bool IsDone(KeptAnswer answer, OperationKind kind, bool repeated) =>
         answer.Status is >= 200 and < 400 || (repeated && kind == OperationKind.Delete && answer.Status is 404 or 410);
@@ -94,11 +99,18 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
             case Repetition.Idempotent:
                 return null;
             case Repetition.Lookup:
-                return await doubt.FindCreatedAsync(task, cancellation) is { } found ? await DoneAsync(task, found) : null;
+                var found = await doubt.FindCreatedAsync(task, cancellation);
+                return found.Executed switch
+                {
+                    true => await DoneAsync(task, found.Seen!, found.LocalId),
+                    false => null,
+                    null => NotDone(VerdictKind.InDoubt, 0, "it may have been executed, and looking for what it made does not tell"),
+                };
             default:
                 return journal.Find(task.Operation.Id) switch
                 {
                     null => null,
+                    { } noted when IsTooEarly(noted.Status) => null,
                     { Status: 0 } => NotDone(VerdictKind.InDoubt, 0, "it was being sent when the agent ended, and looking does not tell whether it was executed"),
                     { Status: >= 200 and < 400 } noted => new Verdict(VerdictKind.Done, new ServiceResult(noted.Status, noted.LocalId, ""), "", null, ""),
                     { } noted => NotDone(IsRefusal(noted.Status) ? VerdictKind.Refused : VerdictKind.InDoubt, noted.Status, $"the service had answered {noted.Status}"),
@@ -112,25 +124,21 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
     {
         var operation = task.Operation;
         if (operation.Repetition == Repetition.Marked) await journal.SendingAsync(operation.Id);
-        var (send, body) = await requests.BuildAsync(task, cancellation);
-        await using (body)
-        {
-            var reply = await service.SendAsync(send, cancellation);
-            if (operation.Repetition != Repetition.Marked) return reply;
-            if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);
-            else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, "");
-            return reply;
-        }
+        var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => requests.BuildAsync(task, caller, cancellation), cancellation);
+        if (operation.Repetition != Repetition.Marked) return reply;
+        if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);
+        else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, "");
+        return reply;
     }
 
     // ---- 4: judging -----------------------------------------------------------------------------------------------------
 
     private async Task<Verdict> LookedAtAsync(ExecutionTask task, ServiceReply reply, CancellationToken cancellation)
     {
-        var (told, found) = await doubt.LookAsync(task, cancellation);
-        return told switch
+        var looked = await doubt.LookAsync(task, cancellation);
+        return looked.Executed switch
         {
-            true => await DoneAsync(task, found ?? reply.Answer ?? new KeptAnswer(200, default, default)),
+            true => await DoneAsync(task, looked.Seen ?? reply.Answer ?? new KeptAnswer(200, default, default), looked.LocalId),
             false when reply.Answer is { } answer => Refused(answer),
             false => NotDone(VerdictKind.NotExecuted, 502, reply.Detail),
             null => new Verdict(VerdictKind.InDoubt, new ServiceResult(reply.Answer?.Status ?? 0, "", Excerpt(reply.Answer)), "", reply.Answer, Describe(reply)),
@@ -141,15 +149,15 @@ internal sealed class Execution(string site, IReplicaService service, ReplicaReq
     {
         // Our own request of an earlier attempt may be what the name is taken by.
         if (again && task.Operation.Repetition == Repetition.Lookup && answer.Status == 409
-            && await doubt.FindCreatedAsync(task, cancellation) is { } found)
-            return await DoneAsync(task, found);
+            && await doubt.FindCreatedAsync(task, cancellation) is { Executed: true } found)
+            return await DoneAsync(task, found.Seen!, found.LocalId);
         warn($"operation {task.State.Id} on {task.State.Key} has failed at {site}: the service answered {answer.Status}; 'cheops operations' shows it");
         return Refused(answer);
     }
 
-    private ValueTask<Verdict> DoneAsync(ExecutionTask task, KeptAnswer answer)
+    private ValueTask<Verdict> DoneAsync(ExecutionTask task, KeptAnswer answer, string found = "")
     {
-        var (localId, metaId) = requests.IdsOf(task, answer);
+        var (localId, metaId) = requests.IdsOf(task, answer, found);
         return new(new Verdict(VerdictKind.Done, new ServiceResult(answer.Status, localId, ""), metaId, answer, ""));
     }
 

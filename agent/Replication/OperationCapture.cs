@@ -37,8 +37,14 @@ internal sealed class OperationCapture(
     /// <param name="Collection">The path of its collection.</param>
     /// <param name="MetaId">The id in the path; empty for none.</param>
     /// <param name="Kind">What it does; null for what is carried out where it is, such as an action that is never replicated.</param>
-    /// <param name="Action">The path below the item.</param>
-    internal sealed record Shape(ResourceProfile Resource, string Collection, string MetaId, OperationKind? Kind, string Action);
+    /// <param name="IsIdempotent">Whether carrying it out twice is as once.</param>
+    internal sealed record Shape(ResourceProfile Resource, string Collection, string MetaId, OperationKind? Kind, bool IsIdempotent);
+
+    /// <summary>What was made of a request.</summary>
+    /// <param name="Operation">The operation; null with a problem.</param>
+    /// <param name="Problem">Why it cannot be replicated; null when it can.</param>
+    /// <param name="ChangesNothing">Whether its body says that it changes nothing: it is carried out where it is.</param>
+    internal readonly record struct Captured(Operation? Operation, Problem? Problem, bool ChangesNothing = false);
 
     /// <summary>Tells what a request is; or why it cannot be replicated.</summary>
     public (Shape? Shape, Problem? Problem) ShapeOf(in Routed routed, Replicant? known)
@@ -46,47 +52,32 @@ internal sealed class OperationCapture(
         var target = routed.Exchange.Target;
         var query = target.IndexOf((byte)'?');
         var path = query < 0 ? target : target[..query];
+        var head = routed.Exchange.Request;
         var match = routed.Profile.Paths.Match(path);
-        var method = routed.Exchange.Request.Method;
-        if (match.Resource is not { } resource)
-            return (null, failures.NotReplicable(routed.Service, $"the profile of {routed.Service} names no resource at {Encoding.ASCII.GetString(path)}"));
-        if (resource.Visibility == Visibility.Local)
-            return (null, failures.NotReplicable(routed.Service, $"{resource.Name} belong to their site (the profile says visibility: local)"));
+        var does = OperationRules.Of(match, head.MethodBytes, head.TryGet(KnownField.ContentType, out var type) ? head.Value(type) : default, out var refusal);
+        var changesNothing = query >= 0 && match.Resource is { } kind && RequestMarks.AnyIn(kind, Encoding.ASCII.GetString(target[(query + 1)..]));
+        if (refusal is not null && !changesNothing)
+            return (null, failures.NotReplicable(routed.Service, $"{Encoding.ASCII.GetString(head.MethodBytes)} {Encoding.ASCII.GetString(path)}: {refusal}"));
+        if (does is null || changesNothing) return (new Shape(match.Resource!, "", "", null, false), null);
         var text = Encoding.ASCII.GetString(path).TrimEnd('/');
-        if (match.Kind == PathKind.Collection || (match.Kind == PathKind.Convention && method == HttpMethod.Post))
-        {
-            return method == HttpMethod.Post
-                ? (new Shape(resource, text, "", OperationKind.Create, ""), null)
-                : (null, failures.NotReplicable(
-                    routed.Service, $"{Encoding.ASCII.GetString(routed.Exchange.Request.MethodBytes)} of a whole collection is no operation on one resource; send one for each"));
-        }
-
+        if (match.Kind == PathKind.Collection || (match.Kind == PathKind.Convention && head.Method == HttpMethod.Post))
+            return (new Shape(match.Resource!, text, "", OperationKind.Create, false), null);
         var action = Encoding.ASCII.GetString(match.Action).TrimEnd('/');
-        var item = action.Length == 0 ? text : text[..(text.Length - action.Length)];
+        var item = text[..(text.Length - action.Length)];
         var slash = item.LastIndexOf('/');
         var id = known?.MetaId ?? Uri.UnescapeDataString(item[(slash + 1)..]);
         var collection = known?.Record?.Key.Collection ?? item[..slash];
-        if (action.Length > 0 && RuleOf(resource, action) == ActionRule.Never) return (new Shape(resource, collection, id, null, action), null);
-        var kind = method == HttpMethod.Delete && action.Length == 0 ? OperationKind.Delete
-            : known is null && action.Length == 0 && method is HttpMethod.Put or HttpMethod.Patch ? OperationKind.Create
+        var operation = action.Length > 0 ? OperationKind.Update
+            : head.Method == HttpMethod.Delete ? OperationKind.Delete
+            : known is null && head.Method is HttpMethod.Put or HttpMethod.Patch ? OperationKind.Create
             : OperationKind.Update;
-        return (new Shape(resource, collection, id, kind, action), null);
-    }
-
-    private static ActionRule RuleOf(ResourceProfile resource, string action)
-    {
-        for (var path = action; path.Length > 0; path = path[..path.LastIndexOf('/')])
-        {
-            if (resource.Actions.TryGetValue(path, out var rule)) return rule;
-        }
-
-        return ActionRule.Operation;
+        return (new Shape(match.Resource!, collection, id, operation, does.Idempotent), null);
     }
 
     /// <summary>Makes the operation, its body read from the client.</summary>
     /// <exception cref="ContentException">The body cannot be kept.</exception>
     /// <exception cref="IOException">The client was lost, or its body is no acceptable HTTP.</exception>
-    public async Task<Operation> CaptureAsync(Routed routed, Shape shape, AllPlan plan, ImmutableArray<string> sites)
+    public async Task<Captured> CaptureAsync(Routed routed, Shape shape, AllPlan plan, ImmutableArray<string> sites)
     {
         var exchange = routed.Exchange;
         var head = exchange.Request;
@@ -94,19 +85,30 @@ internal sealed class OperationCapture(
         var method = Encoding.ASCII.GetString(head.MethodBytes);
         var sent = Encoding.ASCII.GetString(exchange.Target);
         var target = ids.Translate(sent, routed.Profile, routed.Service, Direction.ToMeta);
-        var mediaType = head.TryGet(KnownField.ContentType, out var type) ? Encoding.ASCII.GetString(head.Value(type)).Split(';')[0].Trim().ToLowerInvariant() : "";
+        var mediaType = FieldText.MediaType(FieldText.ValueOf(fields.Span, "Content-Type"));
         var credentials = routed.User is null ? SealFor(sites, head) : [];
         var hasBody = exchange.Body.Framing != BodyFraming.None;
-        var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange) : default;
-        body = ids.Translate(body, sent, routed.Profile, routed.Service, Direction.ToMeta);
+        var named = new BodyIdReader(shape.Resource);
+        var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange, shape.MetaId.Length == 0 ? named : null) : default;
+        if (RequestBodies.IsJson(mediaType)) body = ids.Translate(body, sent, routed.Profile, routed.Service, Direction.ToMeta);
         var key = new ReplicantKey(routed.Service, shape.Collection, shape.MetaId);
-        if (shape.Kind == OperationKind.Create && key.MetaId.Length == 0) (body, key) = ChooseId(shape.Resource, body, key);
-        return new Operation
+        if (shape.Kind == OperationKind.Create && key.MetaId.Length == 0 && shape.Resource.IdChosenBy == IdChooser.Client)
+        {
+            var id = named.ByProfile ?? MakeId(shape.Resource, named);
+            if (named.ByProfile is not null)
+                key = key with { MetaId = id! };
+            else if (id is not null && hash.IsEmpty && RequestBodies.WithId(shape.Resource, body, id) is { } withId)
+                (body, key) = (withId, key with { MetaId = id });
+            else if (named.NamePrefix.Length > 0)
+                return new Captured(null, failures.NotReplicable(routed.Service, "the name that it leaves to be made cannot be put into its body, and each site would make another one; give it a name"));
+        }
+
+        var operation = new Operation
         {
             Id = new OperationId(BitConverter.ToUInt128(Drawn())),
             Kind = shape.Kind!.Value,
             Operator = (byte)plan.Operator,
-            Repetition = RepetitionOf(shape, key, method, mediaType),
+            Repetition = RepetitionOf(shape, key, method, body),
             Origin = site,
             Replicant = key,
             Resource = shape.Resource.Name,
@@ -122,7 +124,16 @@ internal sealed class OperationCapture(
             Credentials = credentials,
             AtUnixMs = time.GetUtcNow().ToUnixTimeMilliseconds(),
         };
+        return new Captured(operation, null, RequestMarks.AnyIn(shape.Resource, body.Span));
     }
+
+    // Where the client may choose the id and did not, the agent does, be it that the field is an id and not a name, or that
+    // the client has said how the name is to begin: then the replicas have the same id everywhere, and a create that is in
+    // doubt can be looked for.
+    private string? MakeId(ResourceProfile resource, BodyIdReader named) =>
+        named.NamePrefix.Length > 0 ? IdShape.MakeName(named.NamePrefix, Drawn())
+        : resource.Id?.Segments[^1] is "id" or "uuid" ? IdShape.Make(IdKind.Uuid, Drawn())
+        : null;
 
     // An answer that the agent must read is asked for as it is, not compressed.
     private static ReadOnlyMemory<byte> FieldsOf(RequestHead head)
@@ -164,7 +175,7 @@ internal sealed class OperationCapture(
         return sealedFor.ToImmutable();
     }
 
-    private async Task<(ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Hash, long Size)> ReadBodyAsync(Exchange exchange)
+    private async Task<(ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Hash, long Size)> ReadBodyAsync(Exchange exchange, BodyIdReader? named)
     {
         await exchange.ContinueAsync();
         var small = new ArrayBufferWriter<byte>();
@@ -176,6 +187,7 @@ internal sealed class OperationCapture(
                 exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
                 var piece = await exchange.Body.ReadAsync();
                 if (piece.IsEmpty) break;
+                named?.Feed(piece.Span);
                 if (large is null && small.WrittenCount + piece.Length > Bounds.BodyMemorySizeMax)
                 {
                     large = contents.Create();
@@ -199,17 +211,6 @@ internal sealed class OperationCapture(
         }
     }
 
-    // Where the client may choose the id and did not, and the field is an id and not a name, the agent chooses: then the
-    // replicas have the same id everywhere, and a create that is in doubt can be looked for.
-    private (ReadOnlyMemory<byte> Body, ReplicantKey Key) ChooseId(ResourceProfile resource, ReadOnlyMemory<byte> body, ReplicantKey key)
-    {
-        var chosen = ReplicaRequests.ChosenId(resource, body);
-        if (chosen.Length > 0) return (body, key with { MetaId = chosen });
-        if (resource is not { IdChosenBy: IdChooser.Client, Id: { } path } || path.Segments[^1] is not ("id" or "uuid")) return (body, key);
-        var made = IdShape.Make(IdKind.Uuid, Drawn());
-        return ReplicaRequests.WithId(body, path, made) is { } withId ? (withId, key with { MetaId = made }) : (body, key);
-    }
-
     private byte[] Drawn()
     {
         var bytes = new byte[16];
@@ -217,13 +218,9 @@ internal sealed class OperationCapture(
         return bytes;
     }
 
-    private static Repetition RepetitionOf(Shape shape, ReplicantKey key, string method, string mediaType)
+    private static Repetition RepetitionOf(Shape shape, ReplicantKey key, string method, ReadOnlyMemory<byte> body)
     {
-        if (shape.Kind == OperationKind.Delete) return Repetition.Idempotent;
-        if (shape.Kind == OperationKind.Create && method == "POST")
-            return key.MetaId.Length > 0 || !shape.Resource.NaturalKey.IsEmpty ? Repetition.Lookup : Repetition.Marked;
-        var told = shape.Resource.Operations.FirstOrDefault(one =>
-            one.Method == method && one.Action == shape.Action && (one.ContentTypes.IsEmpty || one.ContentTypes.Contains(mediaType)));
-        return (told?.Idempotent ?? method is "PUT" or "DELETE") ? Repetition.Idempotent : Repetition.Marked;
+        if (shape.Kind != OperationKind.Create || method != "POST") return shape.IsIdempotent ? Repetition.Idempotent : Repetition.Marked;
+        return key.MetaId.Length > 0 || NaturalKey.Of(shape.Resource, body.Span) is not null ? Repetition.Lookup : Repetition.Marked;
     }
 }

@@ -1,10 +1,6 @@
 using System.Buffers;
-using System.Collections.Immutable;
 using System.Text;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Cheops.Agent.Collaboration;
-using Cheops.Agent.Identity;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Translation;
@@ -17,13 +13,12 @@ namespace Cheops.Agent.Replication;
 /// <param name="site">This site.</param>
 /// <param name="profiles">What is known of the services.</param>
 /// <param name="contents">Large bodies.</param>
-/// <param name="credentials">Opens what was sealed for this site.</param>
 /// <param name="ids">Translates ids that differ here.</param>
 /// <param name="chance">Where meta-ids come from.</param>
-internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents contents, CredentialSeal credentials, IdTranslation ids, Chance chance)
+internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents contents, IdTranslation ids, Chance chance)
 {
     private static readonly string[] Conditions = ["if-match:", "if-none-match:", "if-modified-since:", "if-unmodified-since:", "if-range:"];
-    private static readonly FieldPath[] IdConventions = [.. new[] { "id", "uuid", "metadata.name" }.Select(path => FieldPath.Parse(path)!)];
+    private static readonly byte[] AcceptJson = "Accept: application/json\r\n"u8.ToArray();
 
     /// <summary>What is known of the operation's kind of resource; null when the profile knows it no more.</summary>
     public ResourceProfile? ResourceOf(Operation operation) => profiles.For(operation.Replicant.Service).Resources.GetValueOrDefault(operation.Resource);
@@ -32,23 +27,54 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
 
     /// <summary>Builds the request; its body is to be disposed of.</summary>
     /// <exception cref="IOException">The body is not here and cannot be had now.</exception>
-    public async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, CancellationToken cancellation)
+    public async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, CancellationToken cancellation)
     {
         var operation = task.Operation;
-        var (identity, asFrontProxy) = IdentityOf(task);
-        var fields = new ArrayBufferWriter<byte>(operation.Fields.Length + identity.Length + 1);
+        var fields = new ArrayBufferWriter<byte>(operation.Fields.Length + caller.Fields.Length + 1);
         fields.Write(task.Decides ? operation.Fields.Span : WithoutConditions(operation.Fields.Span));
-        fields.Write(identity.Span);
-        var send = new ServiceSend(operation.Replicant.Service, operation.Method, TargetOf(task), fields.WrittenMemory) { AsFrontProxy = asFrontProxy };
-        if (!operation.HasBody) return (send, null);
-        if (operation.BodyHash.IsEmpty)
+        fields.Write(caller.Fields.Span);
+        var send = new ServiceSend(operation.Replicant.Service, operation.Method, Encoding.ASCII.GetBytes(LocalTarget(operation)), fields.WrittenMemory)
         {
-            var body = BodyOf(task);
-            return (send with { Body = new MemoryBody(body), BodySize = body.Length }, null);
+            AsFrontProxy = caller.AsFrontProxy,
+        };
+        if (!operation.HasBody) return (send, null);
+        if (!operation.BodyHash.IsEmpty) return await WithContentAsync(send, task, cancellation);
+        var body = task.Decides ? ToLocal(operation, operation.Body) : ForFollower(operation);
+        return (send with { Body = new MemoryBody(body), BodySize = body.Length }, null);
+    }
+
+    // What is taken out of a body that is kept is known only when it was read once.
+    private async Task<(ServiceSend Send, IAsyncDisposable? Body)> WithContentAsync(ServiceSend send, ExecutionTask task, CancellationToken cancellation)
+    {
+        var operation = task.Operation;
+        if (task.Decides || Edit() is not { } measuring)
+        {
+            var whole = await OpenAsync();
+            return (send with { Body = whole, BodySize = operation.BodySize }, whole);
         }
 
-        var content = new ContentBody(await contents.OpenAsync(ContentHash.Read(operation.BodyHash.Span), operation.BodySize, task.State.Sites, cancellation));
-        return (send with { Body = content, BodySize = operation.BodySize }, content);
+        var size = 0L;
+        await using (var measured = new EditedBody(await OpenAsync(), measuring))
+        {
+            for (ReadOnlyMemory<byte> piece; !(piece = await measured.ReadAsync()).IsEmpty;) size += piece.Length;
+        }
+
+        var body = new EditedBody(await OpenAsync(), Edit()!);
+        return (send with { Body = body, BodySize = size }, body);
+
+        BodyEdit? Edit() => ResourceOf(operation) is { } resource ? RequestBodies.SiteSpecificEdit(resource, MediaTypeOf(operation)) : null;
+
+        async Task<ContentBody> OpenAsync() => new(await contents.OpenAsync(ContentHash.Read(operation.BodyHash.Span), operation.BodySize, task.State.Sites, cancellation));
+    }
+
+    /// <summary>A request that reads what stands at a target here, in JSON.</summary>
+    public static ServiceSend Reading(Operation operation, string target, Caller caller)
+    {
+        var host = FieldText.ValueOf(operation.Fields.Span, "Host") is { Length: > 0 } name ? Encoding.Latin1.GetBytes($"Host: {name}\r\n") : [];
+        return new ServiceSend(operation.Replicant.Service, "GET", Encoding.ASCII.GetBytes(target), (byte[])[.. host, .. AcceptJson, .. caller.Fields.Span])
+        {
+            AsFrontProxy = caller.AsFrontProxy,
+        };
     }
 
     // What a client made depend on the state at one site says nothing of another: the deciding site has judged it.
@@ -59,166 +85,69 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
         return Encoding.Latin1.GetBytes(string.Concat(kept.Select(line => line + "\r\n")));
     }
 
-    /// <summary>The operation's own Host line; empty when it has none.</summary>
-    public static byte[] HostOf(Operation operation)
-    {
-        var text = Encoding.Latin1.GetString(operation.Fields.Span);
-        var end = text.IndexOf("\r\n", StringComparison.Ordinal);
-        return end > 0 && text.StartsWith("Host:", StringComparison.OrdinalIgnoreCase) ? Encoding.Latin1.GetBytes(text[..(end + 2)]) : [];
-    }
+    /// <summary>The target of the operation's request at this site.</summary>
+    public string LocalTarget(Operation operation) =>
+        ids.Translate(operation.Target, profiles.For(operation.Replicant.Service), operation.Replicant.Service, Direction.ToLocal);
 
-    /// <summary>The field lines by which the service knows the user.</summary>
-    public (ReadOnlyMemory<byte> Fields, bool AsFrontProxy) IdentityOf(ExecutionTask task)
-    {
-        var operation = task.Operation;
-        if (operation.User.Length > 0)
-        {
-            var user = new Proto.Http.FieldLines().Add("X-Remote-User"u8, operation.User);
-            foreach (var group in operation.UserGroups) user.Add("X-Remote-Group"u8, group);
-            return (user.Written.ToArray(), true);
-        }
-
-        foreach (var (of, @sealed) in operation.Credentials)
-        {
-            if (of == site) return (credentials.Open(@sealed), false);
-        }
-
-        return (default, false);
-    }
+    /// <summary>The path of the operation's request at this site.</summary>
+    public string LocalPath(Operation operation) => LocalTarget(operation).Split('?')[0];
 
     /// <summary>The path of the operation's item at this site.</summary>
-    public ReadOnlyMemory<byte> ItemTarget(ExecutionTask task) => Replicants.ItemPath(task.State.Key, LocalIdOf(task));
+    public string ItemPath(ExecutionTask task) => ItemPath(task.State.Key, task.Replicant?.LocalIds.GetValueOrDefault(site) ?? task.State.Key.MetaId);
 
-    private string LocalIdOf(ExecutionTask task) =>
-        task.Replicant?.LocalIds.GetValueOrDefault(site) ?? task.State.Key.MetaId;
+    /// <summary>The path of an item here.</summary>
+    public static string ItemPath(ReplicantKey key, string id) => Encoding.ASCII.GetString(Replicants.ItemPath(key, id));
 
-    private byte[] TargetOf(ExecutionTask task)
+    /// <summary>The request's body as another site than the deciding one gets it: without what belongs to a site, with the ids of this one.</summary>
+    public ReadOnlyMemory<byte> ForFollower(Operation operation) =>
+        ToLocal(operation, ResourceOf(operation) is { } resource ? RequestBodies.WithoutSiteSpecific(resource, MediaTypeOf(operation), operation.Body) : operation.Body);
+
+    private ReadOnlyMemory<byte> ToLocal(Operation operation, ReadOnlyMemory<byte> body)
     {
-        var operation = task.Operation;
-        return Encoding.ASCII.GetBytes(ids.Translate(operation.Target, profiles.For(operation.Replicant.Service), operation.Replicant.Service, Direction.ToLocal));
-    }
-
-    // ---- the body ---------------------------------------------------------------------------------------------------
-
-    private ReadOnlyMemory<byte> BodyOf(ExecutionTask task)
-    {
-        var operation = task.Operation;
         var service = operation.Replicant.Service;
-        return ids.Translate(Adapted(task), operation.Target, profiles.For(service), service, Direction.ToLocal);
+        return RequestBodies.IsJson(MediaTypeOf(operation)) ? ids.Translate(body, operation.Target, profiles.For(service), service, Direction.ToLocal) : body;
     }
 
-    // For another site than the one that decided: without what belongs to a site, with the id that was chosen there.
-    private ReadOnlyMemory<byte> Adapted(ExecutionTask task)
-    {
-        var body = task.Operation.Body;
-        if (task.Decides || ResourceOf(task.Operation) is not { } resource) return body;
-        var needsId = task.Operation is { Kind: OperationKind.Create, Replicant.MetaId: "" } && resource is { IdChosenBy: IdChooser.Client, Id: not null };
-        if (!needsId && resource.SiteSpecific.IsEmpty) return body;
-        var root = ParseNode(body);
-        if (root is null) return body;
-        var changed = false;
-        foreach (var field in resource.SiteSpecific) changed |= Remove(root, field.Segments.AsSpan());
-        if (needsId) changed |= Insert(root, resource.Id!, task.State.Key.MetaId);
-        return changed ? Write(root) : body;
-    }
-
-    private static JsonNode? ParseNode(ReadOnlyMemory<byte> body)
-    {
-        try
-        {
-            return body.IsEmpty ? null : JsonNode.Parse(body.Span);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
-    }
-
-    private static bool Remove(JsonNode? node, ReadOnlySpan<string> path)
-    {
-        if (path.Length == 0) return false;
-        if (path[0] == FieldPath.Each)
-        {
-            var removed = false;
-            if (node is JsonArray array)
-            {
-                foreach (var element in array) removed |= Remove(element, path[1..]);
-            }
-
-            return removed;
-        }
-
-        if (node is not JsonObject members) return false;
-        return path.Length == 1 ? members.Remove(path[0]) : members.TryGetPropertyValue(path[0], out var next) && Remove(next, path[1..]);
-    }
-
-    private static bool Insert(JsonNode root, FieldPath path, string id)
-    {
-        var node = root as JsonObject;
-        foreach (var segment in path.Segments[..^1])
-        {
-            if (node is null) return false;
-            if (node[segment] is not JsonObject next) node[segment] = next = [];
-            node = next;
-        }
-
-        if (node is null) return false;
-        node[path.Segments[^1]] = id;
-        return true;
-    }
-
-    private static byte[] Write(JsonNode node)
-    {
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var writer = new Utf8JsonWriter(buffer)) node.WriteTo(writer);
-        return buffer.WrittenSpan.ToArray();
-    }
+    private static string MediaTypeOf(Operation operation) => FieldText.MediaType(FieldText.ValueOf(operation.Fields.Span, "Content-Type"));
 
     // ---- ids ----------------------------------------------------------------------------------------------------------
 
-    /// <summary>The local id that a create's answer tells, and the meta-id for a replicant that has none yet.</summary>
-    public (string LocalId, string MetaId) IdsOf(ExecutionTask task, KeptAnswer answer)
+    /// <summary>The natural key of what a create makes, and the target here that lists what may have it; null when nothing tells.</summary>
+    public (NaturalKey Key, string Target)? KeyOf(Operation operation)
+    {
+        if (ResourceOf(operation) is not { } resource || NaturalKey.Of(resource, operation.Body.Span) is not { } key) return null;
+        var path = Encoding.ASCII.GetBytes(LocalPath(operation));
+        return (key, key.Target(profiles.For(operation.Replicant.Service).Paths.Match(path), path));
+    }
+
+    /// <summary>The local id of what a create has made, and the meta-id for a replicant that has none yet.</summary>
+    /// <param name="task">The operation.</param>
+    /// <param name="answer">The service's answer.</param>
+    /// <param name="known">The local id where it is known otherwise; else empty.</param>
+    public (string LocalId, string MetaId) IdsOf(ExecutionTask task, KeptAnswer answer, string known)
     {
         if (task.Operation.Kind != OperationKind.Create) return ("", "");
         var resource = ResourceOf(task.Operation);
-        var local = FindId(task.Operation, resource, answer);
+        var local = known.Length > 0 ? known : FindId(task.Operation, resource, answer);
         if (task.State.Key.MetaId.Length > 0) return (local ?? task.State.Key.MetaId, "");
         return local is null ? ("", task.State.Id.ToString()) : (local, MetaIdFor(local, resource));
     }
 
-    private static string? FindId(Operation operation, ResourceProfile? resource, KeptAnswer answer)
+    private string? FindId(Operation operation, ResourceProfile? resource, KeptAnswer answer)
     {
-        using var body = JsonFields.Parse(answer.Body);
-        if (body is not null && resource?.Id is { } path && JsonFields.Text(body.RootElement, path) is { } told) return told;
-        var location = answer.Field("Location");
-        var at = location.IndexOf(operation.Replicant.Collection + "/", StringComparison.Ordinal);
-        if (at >= 0)
-        {
-            var last = location[(at + operation.Replicant.Collection.Length + 1)..].Split('?', '/')[0];
-            if (last.Length > 0) return Uri.UnescapeDataString(last);
-        }
-
-        return body is null ? null : IdConventions.Select(convention => JsonFields.Text(body.RootElement, convention)).FirstOrDefault(id => id is not null);
+        if (resource is null) return null;
+        var reader = new BodyIdReader(resource);
+        reader.Feed(answer.Body.Span);
+        var service = profiles.For(operation.Replicant.Service).Named(operation.Replicant.Service);
+        return AnswerId.Find(service, Encoding.ASCII.GetBytes(LocalPath(operation)), Encoding.Latin1.GetBytes(answer.Field("Location")), reader);
     }
 
     // Unique by themselves, UUIDs and names stand for the replicant as they are; a number would be some other resource's elsewhere.
     private string MetaIdFor(string local, ResourceProfile? resource)
     {
-        if (resource?.IdChosenBy == IdChooser.Client || !local.All(char.IsAsciiDigit)) return local;
+        if (resource?.IdChosenBy == IdChooser.Client || IdShape.Of(local) != IdKind.Number) return local;
         Span<byte> random = stackalloc byte[16];
         chance(random);
         return IdShape.Make(IdKind.Number, random);
-    }
-
-    /// <summary>A create's body with an id in it; null when the body takes none.</summary>
-    public static byte[]? WithId(ReadOnlyMemory<byte> body, FieldPath path, string id) =>
-        ParseNode(body) is { } root && Insert(root, path, id) ? Write(root) : null;
-
-    /// <summary>The id that a client chose in the body of its create; empty when it chose none.</summary>
-    public static string ChosenId(ResourceProfile resource, ReadOnlyMemory<byte> body)
-    {
-        if (resource.IdChosenBy != IdChooser.Client || resource.Id is null) return "";
-        using var document = JsonFields.Parse(body);
-        return document is null ? "" : JsonFields.Text(document.RootElement, resource.Id) ?? "";
     }
 }

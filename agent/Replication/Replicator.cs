@@ -33,6 +33,9 @@ internal sealed record ReplicatorParts
 
     public required Identity.CredentialSeal Seal { get; init; }
 
+    /// <summary>This site's own credentials for its services.</summary>
+    public Identity.IServiceCredentials Credentials { get; init; } = Identity.NoServiceCredentials.Instance;
+
     public required TimeProvider Time { get; init; }
 
     /// <summary>Where the ids of operations and replicants come from.</summary>
@@ -55,6 +58,8 @@ internal sealed class Replicator : IAsyncDisposable
     private readonly ReplicatorParts _parts;
     private readonly Failures _failures;
     private readonly OperationCapture _capture;
+    private readonly ReplicaRequests _requests;
+    private readonly UserCalls _calls;
     private readonly GroupRunnerParts _runnerParts;
     private readonly Dictionary<GroupId, long> _replayFrom;
     private readonly ConcurrentDictionary<GroupId, GroupRunner> _runners = new();
@@ -71,13 +76,13 @@ internal sealed class Replicator : IAsyncDisposable
         Replicants = new Replicants(parts.Site, parts.Profiles, parts.Table, SitesOf);
         Ids = new IdTranslation(Replicants);
         _capture = new OperationCapture(parts.Site, parts.Contents, parts.Mesh, parts.Seal, Ids, _failures, parts.Time, parts.Chance);
-        var requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, parts.Seal, Ids, parts.Chance);
-        var doubt = new Doubt(parts.Service, requests);
+        _requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, Ids, parts.Chance);
+        _calls = new UserCalls(parts.Site, parts.Service, parts.Seal, parts.Credentials);
         _runnerParts = new GroupRunnerParts
         {
             Site = parts.Site,
             Replicants = Replicants,
-            Execution = new Execution(parts.Site, parts.Service, requests, doubt, parts.Journal, parts.Time, parts.Warn),
+            Execution = new Execution(parts.Site, _calls, _requests, new Doubt(_calls, _requests), parts.Journal, parts.Time, parts.Warn),
             Journal = parts.Journal,
             Contents = parts.Contents,
             Time = parts.Time,
@@ -145,7 +150,19 @@ internal sealed class Replicator : IAsyncDisposable
         try
         {
             // 1.
-            var operation = await _capture.CaptureAsync(routed, shape, plan, sites);
+            var captured = await _capture.CaptureAsync(routed, shape, plan, sites);
+            if (captured.Operation is not { } operation)
+            {
+                await exchange.RespondAsync(captured.Problem!);
+                return;
+            }
+
+            if (captured.ChangesNothing)
+            {
+                await CarryOutHereAsync(routed, operation, plan.Replicant?.Record);
+                return;
+            }
+
             id = operation.Id;
             exchange.WatchClient();
 
@@ -177,6 +194,15 @@ internal sealed class Replicator : IAsyncDisposable
         {
             exchange.NoteClientGone();
         }
+    }
+
+    // What its body says to change nothing is no operation, and by now the body is here.
+    private async Task CarryOutHereAsync(Routed routed, Operation operation, ReplicantRecord? record)
+    {
+        var task = new ExecutionTask(operation, new OperationState(operation, 0, _parts.Site, [_parts.Site]), record, Decides: true, MayBeExecuted: false, () => Task.FromResult(false));
+        var reply = await _calls.SendAsync(operation, mayRenew: false, caller => _requests.BuildAsync(task, caller, _closing.Token), _closing.Token);
+        if (reply.Answer is { } answer) await routed.Exchange.RespondAsync(Ids.ToMeta(answer, operation.Replicant, operation.Resource, routed.Profile));
+        else await routed.Exchange.RespondAsync(_failures.NotConnected(routed.Service, new IOException(reply.Detail)));
     }
 
     private async Task<GroupRunner> GroupOfAsync(Replicant? known, ImmutableArray<string> sites, CancellationToken cancellation)

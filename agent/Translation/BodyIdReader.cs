@@ -44,11 +44,10 @@ public sealed class BodyIdReader
         : Conventions.IdPaths.Select(path => _root.Reach(path).Known.Text).FirstOrDefault(text => text is not null);
 
     /// <summary>
-    /// Whether a request leaves it to the service to make a name (<c>metadata.generateName</c> without a name): the id is then
-    /// in the answer alone.
+    /// What the name is to begin with that a request leaves to be made (<c>metadata.generateName</c> without a name); empty when it
+    /// leaves none.
     /// </summary>
-    public bool IsGenerated => ByConvention is null && ByProfile is null
-        && (_object is not null ? _object.GenerateName.Length > 0 : _root.Reach(GenerateName).Known.Text is { Length: > 0 });
+    public string NamePrefix => ByConvention is not null || ByProfile is not null ? "" : _object?.GenerateName ?? _root.Reach(GenerateName).Known.Text ?? "";
 
     /// <summary>Takes the next piece of the body.</summary>
     public void Feed(ReadOnlySpan<byte> input)

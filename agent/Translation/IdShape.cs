@@ -25,6 +25,7 @@ public static class IdShape
     /// </summary>
     public const long NumberMin = 1L << 40;
 
+    private const int GeneratedLength = 10;
     private const long NumberMax = (1L << 53) - 1;
 
     /// <summary>The shape of an id.</summary>
@@ -54,6 +55,15 @@ public static class IdShape
             _ => Name(BinaryPrimitives.ReadUInt128BigEndian(random)),
         };
     }
+
+    /// <summary>
+    /// Makes a name that begins as a client asked for: ten letters and digits more, where a Kubernetes API server puts five,
+    /// so that no name that one of them makes is the same; at most 63 in all, a DNS label where the prefix is one.
+    /// </summary>
+    /// <param name="prefix">What it begins with.</param>
+    /// <param name="random">16 bytes of chance.</param>
+    public static string MakeName(string prefix, ReadOnlySpan<byte> random) =>
+        prefix[..Math.Min(prefix.Length, 63 - GeneratedLength)] + Make(IdKind.Name, random)[^GeneratedLength..];
 
     // Version 4 of RFC 9562.
     private static Guid Uuid(ReadOnlySpan<byte> random)

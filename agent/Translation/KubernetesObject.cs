@@ -15,11 +15,11 @@ namespace Cheops.Agent.Translation;
 public sealed record KubernetesObject(string Kind, string Name, string GenerateName, string Namespace)
 {
     private const int UnknownTypeMeta = 1;
-    private const int UnknownRaw = 2;
+    internal const int UnknownRaw = 2;
     private const int UnknownContentEncoding = 3;
     private const int TypeMetaKind = 2;
-    private const int ObjectMetadata = 1;
-    private const int MetaName = 1;
+    internal const int ObjectMetadata = 1;
+    internal const int MetaName = 1;
     private const int MetaGenerateName = 2;
     private const int MetaNamespace = 3;
 

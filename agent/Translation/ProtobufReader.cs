@@ -8,6 +8,9 @@ internal ref struct ProtobufReader(ReadOnlySpan<byte> message)
 {
     private ReadOnlySpan<byte> _rest = message;
 
+    /// <summary>Bytes that are not read yet.</summary>
+    public readonly int Left => _rest.Length;
+
     /// <summary>Reads the next field.</summary>
     /// <param name="number">Its number.</param>
     /// <param name="bytes">The content of a length-delimited field; empty for other ones.</param>

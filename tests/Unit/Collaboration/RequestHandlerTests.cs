@@ -256,6 +256,16 @@ public sealed class RequestHandlerTests : IAsyncLifetime
         Assert.Equal(0, AskedOf("Site1"));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("Scope: Site2\r\n")]
+    public async Task What_a_client_says_in_our_name_does_not_reach_a_service(string scope)
+    {
+        await _sites["Site1"].AskAsync("shop", "GET", "/", $"{scope}Cheops-Site: Site9\r\nCheops-Anything: x\r\n");
+        var (_, asked) = Assert.Single(_sites[scope.Length > 0 ? "Site2" : "Site1"].Log);
+        Assert.DoesNotContain("\nCheops-", asked.Head, StringComparison.OrdinalIgnoreCase);
+    }
+
     [Fact]
     public async Task What_an_application_says_in_our_name_is_removed()
     {

@@ -8,9 +8,14 @@ using Cheops.Agent.Interception;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication;
 using Cheops.Agent.Transport;
 using Cheops.Agent.Workflows;
+using Cheops.Raft.Simulated;
 using Cheops.Store.Bodies;
+using Cheops.Store.Contents;
+using Cheops.Store.Log;
+using Cheops.Store.Table;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Cheops.Tests.Unit.Collaboration;
@@ -41,6 +46,32 @@ internal sealed class SimulatedSites : IAsyncDisposable
         foreach (var name in names) _sites[name] = new Site(this, name);
     }
 
+    /// <summary>From now on the sites replicate.</summary>
+    public async Task ReplicateAsync(int seed, CredentialSeal seal)
+    {
+        var groups = new SimulatedGroups(Time, new Random(seed));
+        foreach (var site in _sites.Values) await site.ReplicateAsync(groups, seal, new Random(++seed));
+    }
+
+    /// <summary>Lets time pass until something is done.</summary>
+    public async Task<T> WithTimeAsync<T>(Task<T> task)
+    {
+        await UntilAsync("it completes", () => task.IsCompleted);
+        return await task;
+    }
+
+    /// <summary>Lets time pass, no faster than the work that hangs on it, until it is so.</summary>
+    public async Task UntilAsync(string what, Func<bool> holds)
+    {
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        while (!holds())
+        {
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(60), $"not within 60 s: {what}\n{string.Join('\n', _sites.Values.SelectMany(site => site.Warnings))}");
+            await Task.Delay(1);
+            Time.Advance(TimeSpan.FromMilliseconds(5));
+        }
+    }
+
     public FakeTimeProvider Time { get; } = new();
 
     public Site this[string name] => _sites[name];
@@ -62,7 +93,9 @@ internal sealed class SimulatedSites : IAsyncDisposable
     {
         private readonly SimulatedSites _all;
         private readonly Deadlines _deadlines;
-        private readonly RequestHandler _handler;
+        private readonly RequestHandlerParts _parts;
+        private RequestHandler _handler;
+        private string _sealingKey = "";
         private readonly Dictionary<string, UpstreamPool> _pools = [];
 
         public Site(SimulatedSites all, string name)
@@ -71,7 +104,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
             _deadlines = new Deadlines(all.Time);
             var profiles = ProfileSet.Combine([BuiltInProfiles.Find("kubernetes")!, BuiltInProfiles.Find("rest")!], out _);
             foreach (var service in (string[])["shop", "items", "kube"]) _pools[service] = new UpstreamPool((_, _) => new(Connect(service)), _deadlines, all.Time);
-            _handler = new RequestHandler(new RequestHandlerParts
+            _parts = new RequestHandlerParts
             {
                 Site = name,
                 Services = _pools.ToFrozenDictionary(pool => pool.Key, pool => new LocalService(pool.Key, profiles.For(pool.Key), pool.Value)),
@@ -82,7 +115,42 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 Bodies = all.Bodies,
                 Tokens = new TokenUsers(this, all.Time),
                 Replicants = EmptyReplicantIndex.Instance,
+            };
+            _handler = new RequestHandler(_parts);
+        }
+
+        /// <summary>Its replication; null before there is one.</summary>
+        public Replicator? Replicator { get; private set; }
+
+        /// <summary>The site's own credentials for its services.</summary>
+        public IServiceCredentials Credentials { get; set; } = NoServiceCredentials.Instance;
+
+        public System.Collections.Concurrent.ConcurrentQueue<string> Warnings { get; } = new();
+
+        public async Task ReplicateAsync(SimulatedGroups groups, CredentialSeal seal, Random chance)
+        {
+            _sealingKey = seal.PublicKey;
+            var contents = new Contents(Name, new MemoryContentStore(_all.Time), this, _deadlines, _all.Time);
+            Replicator = await Replicator.OpenAsync(new ReplicatorParts
+            {
+                Site = Name,
+                Profiles = _parts.Profiles,
+                Mesh = this,
+                Table = new MemoryReplicantTable(),
+                Journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention()),
+                Contents = contents,
+                Service = new PooledReplicaService(Name, _parts.Services, _deadlines),
+                Seal = seal,
+                Credentials = Credentials,
+                Time = _all.Time,
+                Chance = bytes =>
+                {
+                    lock (chance) chance.NextBytes(bytes);
+                },
+                OpenHost = machines => new(groups.Join(Name, machines)),
+                Warn = Warnings.Enqueue,
             });
+            _handler = new RequestHandler(_parts with { Replicants = Replicator.Replicants, Replicator = Replicator, Contents = contents });
         }
 
         public string Name { get; }
@@ -121,7 +189,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
             var origin = new ExchangeOrigin { Service = service, Scheme = "http", ClientAddress = "192.0.2.1" };
             var serving = new ServerConnection(server, origin, Context()).RunAsync();
             var length = body.Length > 0 ? $"Content-Length: {body.Length}\r\n" : "";
-            await client.Output.WriteAsync(Encoding.UTF8.GetBytes($"{method} {target} HTTP/1.1\r\nHost: {service}.test\r\nConnection: close\r\n{fields}{length}\r\n{body}"));
+            await client.Output.WriteAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: {service}.test\r\nConnection: close\r\n{fields}{length}\r\n{body}"));
             var answer = await RawHttp.ReadAsync(client) ?? new Asked("", "");
             await client.DisposeAsync();
             await serving;
@@ -138,6 +206,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 Name = site,
                 IsSelf = site == Name,
                 State = _all.Down.Contains(site) ? SiteState.Down : SiteState.Up,
+                SealingKey = _sealingKey,
                 Services = _pools.Keys.ToImmutableDictionary(service => service, _ => ""),
             }),
         ];
@@ -168,6 +237,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
 
         public async ValueTask DisposeAsync()
         {
+            if (Replicator is not null) await Replicator.DisposeAsync();
             foreach (var pool in _pools.Values) await pool.DisposeAsync();
             _deadlines.Dispose();
         }

@@ -141,13 +141,13 @@ internal sealed class SimulatedReplicas : IDisposable
             var mesh = new NoMesh();
             var contents = new Contents(name, new MemoryContentStore(all._time), mesh, new Deadlines(all._time), all._time);
             var replicants = new Replicants(name, all._profiles, _table!, _ => Names);
-            var requests = new ReplicaRequests(name, all._profiles, contents, all._seal, new IdTranslation(replicants), all.Draw);
-            var service = things.For(closing);
+            var requests = new ReplicaRequests(name, all._profiles, contents, new IdTranslation(replicants), all.Draw);
+            var calls = new UserCalls(name, things.For(closing), all._seal, NoServiceCredentials.Instance);
             return new GroupRunnerParts
             {
                 Site = name,
                 Replicants = replicants,
-                Execution = new Execution(name, service, requests, new Doubt(service, requests), journal, all._time, all.Warnings.Enqueue),
+                Execution = new Execution(name, calls, requests, new Doubt(calls, requests), journal, all._time, all.Warnings.Enqueue),
                 Journal = journal,
                 Contents = contents,
                 Time = all._time,

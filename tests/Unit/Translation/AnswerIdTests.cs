@@ -49,11 +49,11 @@ public sealed class AnswerIdTests
     public void A_request_that_leaves_the_name_to_the_service_is_told_apart()
     {
         var pods = IdPairs.Shop.Resources["pods"];
-        Assert.True(Read(pods, """{"metadata":{"generateName":"web-"}}"""u8.ToArray()).IsGenerated);
-        Assert.False(Read(pods, """{"metadata":{"generateName":"web-","name":"web-1"}}"""u8.ToArray()).IsGenerated);
-        Assert.False(Read(pods, """{"spec":{}}"""u8.ToArray()).IsGenerated);
+        Assert.Equal("web-", Read(pods, """{"metadata":{"generateName":"web-"}}"""u8.ToArray()).NamePrefix);
+        Assert.Equal("", Read(pods, """{"metadata":{"generateName":"web-","name":"web-1"}}"""u8.ToArray()).NamePrefix);
+        Assert.Equal("", Read(pods, """{"spec":{}}"""u8.ToArray()).NamePrefix);
         var generated = Read(pods, KubernetesBodies.Of("Pod", "", "web-", "default"));
-        Assert.True(generated.IsGenerated);
+        Assert.Equal("web-", generated.NamePrefix);
         Assert.Null(generated.ByProfile);
     }
 
@@ -66,7 +66,7 @@ public sealed class AnswerIdTests
         {
             var reader = Read(IdPairs.Shop.Resources["pods"], body, size);
             Assert.Equal(("web-1", "web-1"), (reader.ByProfile, reader.ByConvention));
-            Assert.False(reader.IsGenerated);
+            Assert.Equal("", reader.NamePrefix);
         }
     }
 

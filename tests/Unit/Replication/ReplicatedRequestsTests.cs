@@ -1,0 +1,228 @@
+using System.Text;
+using System.Text.Json;
+using Cheops.Agent.Identity;
+using Cheops.Agent.Translation;
+using Cheops.Tests.Unit.Collaboration;
+using Cheops.Tests.Unit.Translation;
+
+namespace Cheops.Tests.Unit.Replication;
+
+/// <summary>Requests as they come from clients, at sites that replicate: what each site's service gets of them.</summary>
+public sealed class ReplicatedRequestsTests : IAsyncLifetime
+{
+    private const string Pods = "/api/v1/namespaces/a/pods";
+    private const string Both = "Scope: Site1 & Site2\r\n";
+    private const string Json = "Content-Type: application/json\r\n";
+    private const string Protobuf = "Content-Type: application/vnd.kubernetes.protobuf\r\n";
+
+    private readonly SimulatedSites _sites = new("Site1", "Site2", "Site3");
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cheops-unit-");
+    private readonly Dictionary<string, Cluster> _clusters = [];
+    private readonly OwnCredential _own = new();
+    private CredentialSeal _seal = null!;
+
+    public ReplicatedRequestsTests() => _sites["Site2"].Credentials = _own;
+
+    public Task InitializeAsync()
+    {
+        _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
+        foreach (var name in (string[])["Site1", "Site2", "Site3"]) _sites[name].Services["kube"] = (_clusters[name] = new Cluster()).AnswerAsync;
+        return _sites.ReplicateAsync(1, _seal);
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var name in (string[])["Site1", "Site2", "Site3"]) Assert.Empty(_sites[name].Errors);
+        await _sites.DisposeAsync();
+        _seal.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    private Task<Asked> AskAsync(string site, string method, string target, string fields = "", string body = "") =>
+        _sites.WithTimeAsync(_sites[site].AskAsync("kube", method, target, fields, body));
+
+    private Task QuietAsync() => _sites.UntilAsync(
+        "no operation is open",
+        () => ((string[])["Site1", "Site2"]).All(site => _sites[site].Replicator!.Groups.All(runner => runner.Look(state => state.OpenCount == 0))));
+
+    // What a site's service was asked to change.
+    private Asked[] Changes(string site)
+    {
+        lock (_sites[site].Log) return [.. _sites[site].Log.Select(one => one.Asked).Where(asked => !asked.FirstLine.StartsWith("GET ", StringComparison.Ordinal))];
+    }
+
+    private static string Status(Asked answer) => answer.FirstLine.Split(' ')[1];
+
+    [Fact]
+    public async Task An_object_in_protobuf_is_known_by_its_name()
+    {
+        var answer = await AskAsync("Site1", "POST", Pods, Both + Protobuf, Encoding.Latin1.GetString(KubernetesBodies.Of("Pod", "web-1", "", "a")));
+        Assert.Equal("201", Status(answer));
+        await QuietAsync();
+        Assert.All(_clusters.Where(pair => pair.Key != "Site3"), pair => Assert.Equal([$"{Pods}/web-1"], pair.Value.Names));
+
+        // What belongs to the first site did not come to the second.
+        Assert.Contains("b3c7", Changes("Site1")[0].Body, StringComparison.Ordinal);
+        Assert.DoesNotContain("b3c7", Changes("Site2")[0].Body, StringComparison.Ordinal);
+        var gone = await AskAsync("Site2", "DELETE", $"{Pods}/web-1");
+        Assert.True(Status(gone) == "200", gone.ToString());
+        await QuietAsync();
+        Assert.Empty(_clusters["Site1"].Names);
+        Assert.Empty(_clusters["Site2"].Names);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_name_that_is_left_to_be_made_is_made_once(bool asProtobuf)
+    {
+        var body = asProtobuf ? Encoding.Latin1.GetString(KubernetesBodies.Of("Pod", "", "web-", "a")) : """{"kind":"Pod","metadata":{"generateName":"web-"}}""";
+        var answer = await AskAsync("Site1", "POST", Pods, Both + (asProtobuf ? Protobuf : Json), body);
+        await QuietAsync();
+        var name = Assert.Single(_clusters["Site1"].Names);
+        Assert.StartsWith($"{Pods}/web-", name, StringComparison.Ordinal);
+        Assert.Equal([name], _clusters["Site2"].Names);
+        Assert.Contains(name[(Pods.Length + 1)..], answer.Body, StringComparison.Ordinal);
+        await AskAsync("Site2", "DELETE", name);
+        await QuietAsync();
+        Assert.Empty(_clusters["Site1"].Names);
+    }
+
+    [Fact]
+    public async Task A_name_that_cannot_be_put_in_is_refused_before_anything_is_executed()
+    {
+        var large = $$$"""{"metadata":{"generateName":"web-"},"data":{"x":"{{{new string('x', 300_000)}}}"}}""";
+        var answer = await AskAsync("Site1", "POST", Pods, Both + Json, large);
+        Assert.Equal("422", Status(answer));
+        Assert.Contains("give it a name", answer.Body, StringComparison.Ordinal);
+        Assert.Empty(Changes("Site1").Concat(Changes("Site2")));
+    }
+
+    [Theory]
+    [InlineData("POST", Pods + "?dryRun=All", """{"metadata":{"name":"a"}}""")]
+    [InlineData("PATCH", Pods + "/kept?fieldManager=k&dryRun=All", "{}")]
+    [InlineData("DELETE", Pods + "/kept", """{"kind":"DeleteOptions","dryRun":["All"]}""")]
+    [InlineData("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", """{"spec":{}}""")]
+    [InlineData("POST", Pods + "/kept/exec?command=date", "")]
+    [InlineData("POST", "/api/v1/namespaces/a/bindings", """{"metadata":{"name":"kept"}}""")]
+    public async Task What_changes_nothing_goes_to_the_instance_here_alone(string method, string target, string body)
+    {
+        await AskAsync("Site1", "POST", Pods, Both + Json, """{"metadata":{"name":"kept"}}""");
+        await QuietAsync();
+        var before = (Changes("Site1").Length, Changes("Site2").Length);
+        var answer = await AskAsync("Site1", method, target, Both + Json, body);
+        Assert.Null(answer.Field("Cheops-Operation"));
+        Assert.Equal((before.Item1 + 1, before.Item2), (Changes("Site1").Length, Changes("Site2").Length));
+        Assert.Contains(target, Changes("Site1")[^1].FirstLine, StringComparison.Ordinal);
+        Assert.Equal(body, Changes("Site1")[^1].Body);
+        Assert.NotNull((await AskAsync("Site1", "GET", $"{Pods}/kept")).Field("Cheops-Replicas"));
+    }
+
+    [Theory]
+    [InlineData("POST", Pods + "/kept/eviction", "at one site alone")]
+    [InlineData("DELETE", Pods, "a whole collection")]
+    [InlineData("POST", "/api/v1/nodes", "belong to their site")]
+    public async Task What_cannot_be_replicated_is_refused_with_the_reason(string method, string target, string why)
+    {
+        await AskAsync("Site1", "POST", Pods, Both + Json, """{"metadata":{"name":"kept"}}""");
+        await QuietAsync();
+        var before = Changes("Site1").Length + Changes("Site2").Length;
+        var answer = await AskAsync("Site1", method, target, target.EndsWith("eviction", StringComparison.Ordinal) ? Json : Both + Json, "{}");
+        Assert.Equal("422", Status(answer));
+        Assert.Contains(why, answer.Body, StringComparison.Ordinal);
+        Assert.Equal(before, Changes("Site1").Length + Changes("Site2").Length);
+    }
+
+    [Theory]
+    [InlineData("PATCH", "application/json-patch+json", """[{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"add","path":"/spec/x","value":1}]""", """[{"op":"add","path":"/spec/x","value":1}]""")]
+    [InlineData("PATCH", "application/merge-patch+json", """{"metadata":{"resourceVersion":"7"},"spec":{"x":1}}""", """{"metadata":{},"spec":{"x":1}}""")]
+    [InlineData("PUT", "application/json", """{"metadata":{"name":"kept","resourceVersion":"7"},"spec":{}}""", """{"metadata":{"name":"kept"},"spec":{}}""")]
+    public async Task Another_site_gets_a_change_without_what_belongs_to_the_first(string method, string type, string body, string left)
+    {
+        await AskAsync("Site1", "POST", Pods, Both + Json, """{"metadata":{"name":"kept"}}""");
+        await AskAsync("Site1", method, $"{Pods}/kept", $"Content-Type: {type}\r\n", body);
+        await QuietAsync();
+        Assert.Equal(body, Changes("Site1")[^1].Body);
+        Assert.Equal(left, Changes("Site2")[^1].Body);
+    }
+
+    [Fact]
+    public async Task A_large_body_too()
+    {
+        await AskAsync("Site1", "POST", Pods, Both + Json, """{"metadata":{"name":"kept"}}""");
+        var data = new string('x', 300_000);
+        await AskAsync("Site1", "PUT", $"{Pods}/kept", Json, $$$"""{"metadata":{"name":"kept","resourceVersion":"7"},"data":{"x":"{{{data}}}"}}""");
+        await QuietAsync();
+        Assert.Equal($$$"""{"metadata":{"name":"kept"},"data":{"x":"{{{data}}}"}}""", Changes("Site2")[^1].Body);
+    }
+
+    [Fact]
+    public async Task A_credential_that_has_expired_gives_way_to_the_sites_own()
+    {
+        _clusters["Site2"].Takes = "Bearer own";
+        var answer = await AskAsync("Site1", "POST", Pods, Both + Json + "Authorization: Basic user\r\n", """{"metadata":{"name":"kept"}}""");
+        Assert.Equal("201", Status(answer));
+        await _sites.UntilAsync("it says why it waits", () => _sites["Site2"].Warnings.Any(warning => warning.Contains("answered 401; no service credential is set (CHEOPS_SERVICE_CREDENTIAL_KUBE)", StringComparison.Ordinal)));
+        _own.Credential = "Bearer own";
+        await QuietAsync();
+        Assert.Equal([$"{Pods}/kept"], _clusters["Site2"].Names);
+        Assert.Equal("Basic user", Changes("Site1")[^1].Field("Authorization"));
+        Assert.Equal("Bearer own", Changes("Site2")[^1].Field("Authorization"));
+    }
+
+    // Set while the site runs, as nobody can: so that the test sees both.
+    private sealed class OwnCredential : IServiceCredentials
+    {
+        public string Credential { get; set; } = "";
+
+        public bool Has(string service) => Credential.Length > 0;
+
+        public string WhyNone(string service) => NoServiceCredentials.Instance.WhyNone(service);
+
+        public ValueTask<ReadOnlyMemory<byte>> GetAsync(string service, ReadOnlyMemory<byte> refused, CancellationToken cancellation) =>
+            new(Encoding.ASCII.GetBytes($"Authorization: {Credential}\r\n"));
+    }
+
+    /// <summary>An API server that knows objects by their paths, as names in JSON or protobuf say them.</summary>
+    private sealed class Cluster
+    {
+        private readonly SortedSet<string> _names = new(StringComparer.Ordinal);
+
+        /// <summary>The only credential that it takes; empty for any.</summary>
+        public string Takes { get; set; } = "";
+
+        public string[] Names
+        {
+            get
+            {
+                lock (_names) return [.. _names];
+            }
+        }
+
+        public Task<string?> AnswerAsync(Asked asked)
+        {
+            if (Takes.Length > 0 && asked.Field("Authorization") != Takes) return Task.FromResult<string?>(SimulatedSites.Answer(401, "{}"));
+            var words = asked.FirstLine.Split(' ');
+            lock (_names) return Task.FromResult<string?>(Answer(words[0], words[1].Split('?')[0], asked));
+        }
+
+        private string Answer(string method, string path, Asked asked)
+        {
+            var isDry = asked.Head.Contains("dryRun", StringComparison.Ordinal) || asked.Body.Contains("dryRun", StringComparison.Ordinal);
+            if (method == "POST" && path.EndsWith("/pods", StringComparison.Ordinal)) return Made(path, asked, isDry);
+            if (method == "POST") return SimulatedSites.Answer(201, "{}", Json);
+            if (!_names.Contains(path)) return SimulatedSites.Answer(404, "{}", Json);
+            if (method == "DELETE" && !isDry) _names.Remove(path);
+            return SimulatedSites.Answer(200, """{"metadata":{}}""", Json);
+        }
+
+        private string Made(string path, Asked asked, bool isDry)
+        {
+            var name = asked.Field("Content-Type")!.Contains("protobuf", StringComparison.Ordinal)
+                ? KubernetesObject.Read(Encoding.Latin1.GetBytes(asked.Body))!.Name
+                : JsonDocument.Parse(asked.Body).RootElement.GetProperty("metadata").GetProperty("name").GetString()!;
+            if (!isDry && !_names.Add($"{path}/{name}")) return SimulatedSites.Answer(409, "{}", Json);
+            return SimulatedSites.Answer(201, $$$"""{"metadata":{"name":"{{{name}}}"}}""", Json);
+        }
+    }
+}
