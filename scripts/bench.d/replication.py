@@ -5,8 +5,7 @@ Three agents and three members of etcd keep their data on the same disk; rounds 
 asks both, etcd at its leader, over gRPC. A create is carried out at all three sites' services, which is waited for.
 """
 import argparse, json, os, pathlib, shutil, subprocess, sys, tempfile, time
-import sites as bench
-from sites import BODY, LISTEN, SERVICE, Sites, cpu, load, spread, stop, wait
+from sites import BODY, SERVICE, Sites, cpu, load, spread, stop, wait
 
 NETWORK = 95
 CLIENT, PEER = 12379, 12380

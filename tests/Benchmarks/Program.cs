@@ -1,11 +1,22 @@
+using System.Globalization;
 using BenchmarkDotNet.Running;
 using Cheops.Tests.Benchmarks.Mesh;
+using Cheops.Tests.Benchmarks.Replication;
 
-if (args is ["link", .. var rest])
+switch (args)
 {
-    await LinkBench.RunAsync(rest);
-    return 0;
+    case ["link", .. var rest]:
+        await LinkBench.RunAsync(rest);
+        break;
+    case ["replicants", var directory, var count, "client" or "service"]:
+        await ReplicantsFill.RunAsync(directory, int.Parse(count, CultureInfo.InvariantCulture), args[3] == "service");
+        break;
+    case ["groups", var directory, var count]:
+        await GroupsFill.RunAsync(directory, int.Parse(count, CultureInfo.InvariantCulture));
+        break;
+    default:
+        BenchmarkSwitcher.FromAssembly(typeof(Cheops.Tests.Benchmarks.Scopes.ScopeBenchmarks).Assembly).Run(args);
+        break;
 }
 
-BenchmarkSwitcher.FromAssembly(typeof(Cheops.Tests.Benchmarks.Scopes.ScopeBenchmarks).Assembly).Run(args);
 return 0;

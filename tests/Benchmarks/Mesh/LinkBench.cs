@@ -72,7 +72,7 @@ internal sealed class LinkBench : IAsyncDisposable
         _bareOne = await ConnectAsync("Site1", "Site2");
         _bareTwo = await ConnectAsync("Site2", "Site1");
         _ = ServeBareAsync(_bareTwo);
-        await Task.Delay(500);
+        while (!await IsServedAsync()) await Task.Delay(50);
     }
 
     private NatsMesh Make(string site, string other, int port, int otherPort) => new(
@@ -113,6 +113,20 @@ internal sealed class LinkBench : IAsyncDisposable
     private static async Task ServeBareAsync(NatsConnection connection)
     {
         await foreach (var message in connection.SubscribeAsync<byte[]>("bench.*")) await message.ReplyAsync(message.Data!.Length > 128 ? [] : message.Data);
+    }
+
+    // The subscription crosses the leaf link some time after it was made.
+    private async Task<bool> IsServedAsync()
+    {
+        try
+        {
+            await BareRequestAsync();
+            return true;
+        }
+        catch (NatsNoRespondersException)
+        {
+            return false;
+        }
     }
 
     private async Task BareRequestAsync() => await _bareOne!.RequestAsync<byte[], byte[]>("bench.small", new byte[128]);
