@@ -106,7 +106,7 @@ internal sealed class RequestHandler : IExchangeHandler
 
     private async ValueTask HandleNamedAsync(Exchange exchange, ServiceProfile profile, Found found)
     {
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
         await PlanAsync(exchange, profile, found, named: true);
     }
 
@@ -321,7 +321,7 @@ internal sealed class RequestHandler : IExchangeHandler
 
     private async ValueTask ReplicateForAsync(Routed routed, Scope scope)
     {
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
         var result = _planner.Plan(
             new PlanRequest { Service = routed.Service, Scope = scope, Origin = RequestOrigin.Workflow, Path = PathOf(routed.Exchange.Target) }, _parts.Mesh.Sites);
         if (!result.IsPlanned)
@@ -346,7 +346,7 @@ internal sealed class RequestHandler : IExchangeHandler
 
     private async ValueTask RunAllAsync(Routed routed, AllPlan all)
     {
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
         var sites = ReplicaSites.Of(all, _parts.Mesh.Sites);
         if (!sites.Contains(_parts.Site))
         {

@@ -23,7 +23,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     private readonly Random _chance;
     private readonly WindowBudget _budget = new();
     private readonly Lock _gate = new();
-    private volatile ImmutableDictionary<string, PeerLink> _links = ImmutableDictionary<string, PeerLink>.Empty;
+    private volatile ImmutableSortedDictionary<string, PeerLink> _links;
     private ITimer? _timer;
     private ImmutableDictionary<string, string> _services;
     private ImmutableArray<SiteStatus> _sites;
@@ -47,7 +47,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         _time = time;
         _warn = warn;
         _services = options.Services;
-        _links = options.Peers.ToImmutableDictionary(peer => peer.Site, peer => Connect(peer.Site));
+        _links = options.Peers.ToImmutableSortedDictionary(peer => peer.Site, peer => Connect(peer.Site), StringComparer.Ordinal);
         _sites = Snapshot();
     }
 

@@ -79,7 +79,7 @@ internal sealed class GroupRunner : IGroupMachine
     // A machine is made, and may be told what to do, a moment before its group can be used.
     private async ValueTask<IReplicaGroup> GroupAsync()
     {
-        await _parts.Host.WaitAsync(_parts.Closing);
+        await _parts.Host.OrCancelled(_parts.Closing);
         while (Group is null) await PauseAsync(Bounds.FollowPauseMinMs);
         return Group;
     }
@@ -219,15 +219,16 @@ internal sealed class GroupRunner : IGroupMachine
         var id = next.Operation.Id;
         if (_parts.Closing.IsCancellationRequested || !_running.Add(id)) return;
         var mayBeExecuted = !_begun.Add(id) || next.Operation.Index <= _seenUntil;
-        _ = Task.Run(() => RunAsync(next, mayBeExecuted), CancellationToken.None);
+        _ = RunAsync(next, mayBeExecuted);
     }
 
     private async Task RunAsync(CarryOut next, bool mayBeExecuted)
     {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
         var state = next.Operation;
         try
         {
-            await _parts.UnderWay.WaitAsync(_parts.Closing);
+            await _parts.UnderWay.WaitAsync();
             try
             {
                 // What this site may have recorded in an earlier life must not count once it has looked anew.
@@ -294,7 +295,7 @@ internal sealed class GroupRunner : IGroupMachine
             }
 
             waited = true;
-            await changed.WaitAsync(_parts.Closing);
+            await changed.OrCancelled(_parts.Closing);
         }
     }
 
@@ -381,7 +382,7 @@ internal sealed class GroupRunner : IGroupMachine
                 changed = _changed.Task;
             }
 
-            await changed.WaitAsync(cancellation);
+            await changed.OrCancelled(cancellation);
         }
     }
 

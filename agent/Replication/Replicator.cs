@@ -101,7 +101,7 @@ internal sealed class Replicator : IAsyncDisposable
     public IdTranslation Ids { get; }
 
     /// <summary>The groups that this site is a member of.</summary>
-    public IEnumerable<GroupRunner> Groups => _runners.Values.Where(runner => runner.Group is not null);
+    public IEnumerable<GroupRunner> Groups => _runners.Values.Where(runner => runner.Group is not null).OrderBy(runner => runner.Founding.Id);
 
     private IGroupHost Host => _opened.Task.Result;
 
@@ -301,7 +301,7 @@ internal sealed class Replicator : IAsyncDisposable
     /// <summary>Makes the table durable, so that the log before it can go.</summary>
     public async Task CheckpointAsync()
     {
-        await _checkpointing.WaitAsync(_closing.Token);
+        await _checkpointing.WaitAsync();
         try
         {
             var from = Groups.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
@@ -332,7 +332,7 @@ internal sealed class Replicator : IAsyncDisposable
             _parts.Warn($"replication: {e.Message}; the next start applies the log's entries again");
         }
 
-        await _closing.CancelAsync();
+        _closing.Cancel();
         await _ticking;
         await Host.DisposeAsync();
         await _parts.Table.DisposeAsync();

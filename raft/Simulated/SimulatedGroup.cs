@@ -149,7 +149,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
 
         try
         {
-            await applied.WaitAsync(_groups.Faults.ProposeTimeMax, _groups.Time, cancellation);
+            await applied.OrCancelled(_groups.Faults.ProposeTimeMax, _groups.Time, cancellation);
         }
         catch (TimeoutException e)
         {

@@ -34,6 +34,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
     private readonly Dictionary<GroupId, SharedGroup> _groups = [];
     private readonly Dictionary<string, SimulatedGroupHost> _hosts = new(StringComparer.Ordinal);
     private readonly HashSet<string> _cutOff = new(StringComparer.Ordinal);
+    private readonly HashSet<(string, string)> _cut = [];
 
     internal Lock Gate { get; } = new();
 
@@ -71,6 +72,19 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
         CatchUp();
     }
 
+    /// <summary>Cuts two sites off from each other, or lets them meet again.</summary>
+    public void Cut(string one, string other, bool isCut)
+    {
+        var pair = string.CompareOrdinal(one, other) < 0 ? (one, other) : (other, one);
+        lock (Gate)
+        {
+            if (isCut) _cut.Add(pair);
+            else _cut.Remove(pair);
+        }
+
+        CatchUp();
+    }
+
     internal void Leave(SimulatedGroupHost host)
     {
         lock (Gate)
@@ -83,7 +97,8 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
 
     internal bool Reaches(string a, string b) => string.Equals(a, b, StringComparison.Ordinal)
         ? _hosts.ContainsKey(a)
-        : _hosts.ContainsKey(a) && _hosts.ContainsKey(b) && !_cutOff.Contains(a) && !_cutOff.Contains(b);
+        : _hosts.ContainsKey(a) && _hosts.ContainsKey(b) && !_cutOff.Contains(a) && !_cutOff.Contains(b)
+            && !_cut.Contains(string.CompareOrdinal(a, b) < 0 ? (a, b) : (b, a));
 
     internal bool HasMajority(SharedGroup group, string site) =>
         group.Voters.Count(v => Reaches(site, v)) > group.Voters.Length / 2;

@@ -130,7 +130,7 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
                 round = _committed.Task;
             }
 
-            await round.WaitAsync(cancellation);
+            await round.OrCancelled(cancellation);
         }
     }
 
