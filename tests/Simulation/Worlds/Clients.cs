@@ -1,0 +1,161 @@
+using System.Globalization;
+using System.Text.Json;
+using Cheops.Agent.Transport;
+using Cheops.Tests.Simulation.Checkers;
+
+namespace Cheops.Tests.Simulation.Worlds;
+
+/// <summary>The clients of a world. What they were told goes into the history; none may wait past its bound.</summary>
+internal sealed class Clients(World world)
+{
+    // What is replicated is answered within 50 s; more for the way there and a machine that is slow at times.
+    private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(70);
+
+    private readonly Life _life = world.NewLife("clients");
+    private readonly Dictionary<string, string> _ids = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
+    private readonly HashSet<(string Site, string Thing)> _reading = [];
+    private int _waiting;
+
+    /// <summary>Whether nobody waits for an answer.</summary>
+    public bool AreQuiet => _waiting == 0;
+
+    /// <summary>Begins what a client asks for.</summary>
+    public void Begin(Ask ask) => _life.Run(() => world.Watch($"client of operation {ask.Number}", AskAsync(ask)));
+
+    private async Task AskAsync(Ask ask)
+    {
+        var scope = world.Scenario.Things[ask.Thing];
+        if (ask.Deed == Deed.Read)
+        {
+            await ReadAsync(ask);
+            return;
+        }
+
+        if (RequestOf(ask) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed == Deed.Create || ask.SaysScope))) return;
+        var operation = $"op{ask.Number}";
+        var (thing, sites, scopeText) = ask.Deed switch
+        {
+            Deed.CreateHere => ($"{ask.Thing}-{operation}", [ask.Site], ""),
+            Deed.CreateFirst => ($"{ask.Thing}-{operation}", scope, string.Join("; ", scope)),
+            Deed.Create or Deed.CreateRefused => (ask.Thing, scope, string.Join(" & ", scope)),
+            _ => (ask.Thing, scope, ask.SaysScope ? string.Join(" & ", scope) : ""),
+        };
+        world.Asked(operation, thing, sites, ask.Deed == Deed.CreateFirst);
+        world.Tell(ask.Site, ask.Thing, $"a client asks {operation}: {request.Method} {request.Target}{(scopeText.Length > 0 ? $" {{{World.Service}: {scopeText}}}" : "")}");
+        var answer = await ExchangeAsync(ask, operation, request, scopeText);
+        var told = ToldBy(answer);
+        world.Tell(ask.Site, ask.Thing, $"the client of {operation} {Describe(answer)}: {told.ToString().ToLowerInvariant()}");
+        if (told != Told.Nothing) world.History.OnTold(operation, told);
+        if (told == Told.Accepted && ask.Deed == Deed.Create) _ids[ask.Thing] = IdIn(answer!);
+        if (ask.Deed == Deed.Delete) _deleted.Add(ask.Thing);
+        if (answer is not null) world.CheckReplicas(operation, answer.Field("Cheops-Replicas"));
+    }
+
+    private sealed record Request(string Method, string Target, string Body);
+
+    // A thing whose id nobody was told cannot be named.
+    private Request? RequestOf(Ask ask)
+    {
+        var collection = "/v1/" + ask.Thing.TrimEnd([.. "0123456789"]) + "s";
+        var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst ? $"{ask.Thing}-op{ask.Number}" : ask.Thing;
+        var body = $$"""{"name":"{{key}}","key":"{{key}}","value":"op{{ask.Number}}"}""";
+        switch (ask.Deed)
+        {
+            case Deed.Create or Deed.CreateHere or Deed.CreateFirst:
+                return new Request("POST", collection, body);
+            case Deed.CreateRefused:
+                return new Request("POST", collection, body.Replace("}", ""","refuse":true}""", StringComparison.Ordinal));
+            default:
+                if (!_ids.TryGetValue(ask.Thing, out var id)) return null;
+                return ask.Deed switch
+                {
+                    Deed.Put => new Request("PUT", $"{collection}/{id}", body),
+                    Deed.Patch => new Request("PATCH", $"{collection}/{id}", body),
+                    Deed.Delete => new Request("DELETE", $"{collection}/{id}", ""),
+                    _ => new Request("GET", $"{collection}/{id}", ""),
+                };
+        }
+    }
+
+    private async Task ReadAsync(Ask ask)
+    {
+        if (RequestOf(ask) is not { } request || !world.Scenario.Things[ask.Thing].Contains(ask.Site) || !_reading.Add((ask.Site, ask.Thing))) return;
+        try
+        {
+            var answer = await ExchangeAsync(ask, $"read{ask.Number}", request, "");
+            world.Tell(ask.Site, ask.Thing, $"a client reads {request.Target} and {Describe(answer)}");
+
+            // What is not there may be gone already, or not be there yet where a delete is on its way.
+            if (answer is null || answer.Status >= 500 || (answer.Status == 404 && _deleted.Contains(ask.Thing))) return;
+            world.History.OnSeen(answer.Field("Cheops-Site") ?? ask.Site, ask.Thing, answer.Status == 200 ? LastIn(answer) : "");
+        }
+        finally
+        {
+            _reading.Remove((ask.Site, ask.Thing));
+        }
+    }
+
+    private static string LastIn(Message answer)
+    {
+        using var body = JsonDocument.Parse(answer.Body);
+        var value = body.RootElement.GetProperty("value").GetString()!;
+        return value[(value.LastIndexOf('+') + 1)..];
+    }
+
+    private static string IdIn(Message answer)
+    {
+        using var body = JsonDocument.Parse(answer.Body);
+        return body.RootElement.TryGetProperty("id", out var id) ? id.ToString() : body.RootElement.GetProperty("name").GetString()!;
+    }
+
+    private static string Describe(Message? answer) =>
+        answer is null ? "gets no answer" : $"gets {answer.First.Split(' ')[1]} {answer.Body.Replace("\n", "", StringComparison.Ordinal)} {answer.Field("Cheops-Replicas")}";
+
+    // Only what is said to be surely not executed is refused; a client that knows nothing expects anything.
+    private static Told ToldBy(Message? answer) => answer switch
+    {
+        null => Told.Nothing,
+        { Status: < 400 } => Told.Accepted,
+        _ when answer.Body.Contains("\"retrySafe\"", StringComparison.Ordinal) =>
+            answer.Body.Replace(" ", "", StringComparison.Ordinal).Contains("\"retrySafe\":true", StringComparison.Ordinal) ? Told.Refused : Told.Nothing,
+        { Status: < 500 } => Told.Refused,
+        _ => Told.Nothing,
+    };
+
+    private async Task<Message?> ExchangeAsync(Ask ask, string operation, Request request, string scope)
+    {
+        if (world.SiteNamed(ask.Site).Connect() is not { } channel) return null;
+        _waiting++;
+        var isLate = false;
+        using var late = world.Clock.CreateTimer(
+            _ =>
+            {
+                isLate = true;
+                channel.Abort();
+            },
+            null,
+            AnswerMax,
+            Timeout.InfiniteTimeSpan);
+        using var abort = world.Clock.CreateTimer(
+            _ => channel.Abort(), null, ask.AbortsAfterMs > 0 ? TimeSpan.FromMilliseconds(ask.AbortsAfterMs) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        try
+        {
+            await channel.Output.WriteAsync(Message.Encode(
+                $"{request.Method} {request.Target} HTTP/1.1", request.Body,
+                [("Host", World.Service), ("Connection", "close"), ("Content-Type", "application/json"), ("X-Operation", operation), ("X-Thing", ask.Thing),
+                    ("Authorization", "Bearer secret"), .. scope.Length > 0 ? [("Scope", $"{World.Service}: {scope}")] : Array.Empty<(string, string)>()]));
+            return await Message.ReadAsync(channel);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+        finally
+        {
+            _waiting--;
+            if (isLate) world.Violate("no hang", string.Create(CultureInfo.InvariantCulture, $"{ask.Thing}: {operation} at {ask.Site} had no answer after {AnswerMax.TotalSeconds} s"));
+            await channel.DisposeAsync();
+        }
+    }
+}

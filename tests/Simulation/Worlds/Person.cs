@@ -1,0 +1,52 @@
+using System.Collections.Immutable;
+using System.Text;
+using Cheops.Agent.Api;
+using Cheops.Agent.Replication.State;
+using Cheops.Proto.Operations;
+using HttpMethod = Cheops.Proto.Http.HttpMethod;
+
+namespace Cheops.Tests.Simulation.Worlds;
+
+/// <summary>
+/// Resolves, once everything is healed, what only a person can: looks at the site where an operation is in doubt, takes back
+/// what it did there, and has it tried again.
+/// </summary>
+internal static class Person
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
+
+    /// <summary>Begins.</summary>
+    public static void BeginAt(World world, IReadOnlyCollection<Site> sites) => world.Watch("the person", RunAsync(world, sites));
+
+    private static async Task RunAsync(World world, IReadOnlyCollection<Site> sites)
+    {
+        while (true)
+        {
+            await Task.Delay(Pause, world.Clock);
+            foreach (var site in sites.Where(site => site.Replicator is not null))
+            {
+                foreach (var (runner, state) in InDoubtAt(site)) await ResolveAsync(world, site, runner, state);
+            }
+        }
+    }
+
+    private static (Agent.Replication.GroupRunner Runner, OperationState State)[] InDoubtAt(Site site) =>
+    [
+        .. site.Replicator!.Groups.SelectMany(runner =>
+            runner.Look(state => state.Open.Where(one => one.StepAt(site.Name) == SiteStep.InDoubt).ToArray()).Select(state => (runner, state))),
+    ];
+
+    private static async Task ResolveAsync(World world, Site site, Agent.Replication.GroupRunner runner, OperationState state)
+    {
+        var operation = await site.Begin(_ => runner.ReadAsync(state).AsTask());
+        var name = NameOf(operation);
+        var done = world.History.Applied.Any(one => one.Site == site.Name && one.Operation == name);
+        if (done && operation.Method is "POST" or "PATCH") site.Service.Undo(name);
+        var answer = await site.AskApiAsync(new ApiRequest(
+            HttpMethod.Post, $"/_cheops/v1/operations/{state.Id}/retry", ImmutableDictionary<string, string>.Empty, MayChange: true));
+        world.Tell(site.Name, null, $"a person finds {name} in doubt ({(done ? "it was carried out, and is taken back" : "it was not carried out")}) and has it tried again: {answer?.Status}");
+    }
+
+    private static string NameOf(Operation operation) => Encoding.Latin1.GetString(operation.Fields.Span).Split("\r\n")
+        .First(line => line.StartsWith("X-Operation: ", StringComparison.OrdinalIgnoreCase))["X-Operation: ".Length..];
+}

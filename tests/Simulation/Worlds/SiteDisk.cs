@@ -1,0 +1,73 @@
+using Cheops.Agent.Replication;
+using Cheops.Proto.Operations;
+using Cheops.Store.Contents;
+using Cheops.Store.Log;
+using Cheops.Store.Table;
+
+namespace Cheops.Tests.Simulation.Worlds;
+
+/// <summary>What a site's agent keeps: it outlives the agent, without what was not synced when it ended.</summary>
+internal sealed class SiteDisk(World world, Random chance)
+{
+    private readonly LifeClock _clock = world.Clock;
+    private MemoryOperationLog? _log;
+
+    public MemoryReplicantTable Table { get; private set; } = new();
+
+    public MemoryContentStore Contents { get; private set; } = new(world.Clock);
+
+    /// <summary>The log as this start finds it, for as long as the agent lives; with what the agent notes in it.</summary>
+    public Journal Open()
+    {
+        var recovery = new Journal.Recovery();
+        _log = _log?.Crash(chance, recovery.Visit) ?? new MemoryOperationLog(syncsByItself: false);
+        return recovery.Open(new SyncedLog(_log, _clock, chance), new LogRetention());
+    }
+
+    /// <summary>The agent ends: nothing more of it reaches the disk.</summary>
+    public void Crash()
+    {
+        _log?.Fail();
+        Table = Table.Crash();
+        Contents = Contents.Crash(chance);
+    }
+
+    // What is appended is durable some time later, together with all before it.
+    private sealed class SyncedLog(MemoryOperationLog inner, TimeProvider clock, Random chance) : IOperationLog
+    {
+        private bool _syncs;
+
+        public LogRecovery Recovery => inner.Recovery;
+
+        public long Begin => inner.Begin;
+
+        public long DurableUntil => inner.DurableUntil;
+
+        public long Tail => inner.Tail;
+
+        public long DiskBytes => inner.DiskBytes;
+
+        public async ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default)
+        {
+            var position = await inner.AppendAsync(record, cancellation);
+            if (!_syncs) _ = SyncAsync();
+            return position;
+        }
+
+        private async Task SyncAsync()
+        {
+            _syncs = true;
+            await Task.Delay(TimeSpan.FromMicroseconds(chance.Next(200, 8_000)), clock);
+            _syncs = false;
+            inner.Sync();
+        }
+
+        public ValueTask WaitDurableAsync(long position, CancellationToken cancellation = default) => inner.WaitDurableAsync(position, cancellation);
+
+        public ValueTask<LogRecord> ReadAsync(long position, CancellationToken cancellation = default) => inner.ReadAsync(position, cancellation);
+
+        public ValueTask TruncateAsync(long position, CancellationToken cancellation = default) => inner.TruncateAsync(position, cancellation);
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+}

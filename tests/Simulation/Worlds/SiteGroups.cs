@@ -1,0 +1,62 @@
+using System.Collections.Immutable;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+
+namespace Cheops.Tests.Simulation.Worlds;
+
+/// <summary>A site's groups: what the groups themselves do is the world's and goes on when the site ends, what their machines do is the site's.</summary>
+internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
+{
+    public ImmutableArray<IReplicaGroup> Groups => [.. inner.Groups.Select(group => new Group(world, group))];
+
+    /// <summary>A machine that lives at a site.</summary>
+    public static IGroupMachine MachineAt(Life site, IGroupMachine inner) => new Machine(site, inner);
+
+    public IReplicaGroup? Find(GroupId id) => inner.Find(id) is { } group ? new Group(world, group) : null;
+
+    public async ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default) =>
+        new Group(world, await world.Begin(() => inner.FoundAsync(sites, witness, cancellation).AsTask()));
+
+    public async ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default) =>
+        await world.Begin(() => Done(inner.RemoveSiteAsync(site, cancellation)));
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private static async Task<bool> Done(ValueTask task)
+    {
+        await task;
+        return true;
+    }
+
+    private sealed class Group(Life world, IReplicaGroup inner) : IReplicaGroup
+    {
+        public GroupFounding Founding => inner.Founding;
+
+        public GroupStatus Status => inner.Status;
+
+        public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default) =>
+            await world.Begin(() => inner.ProposeAsync(entry, cancellation).AsTask());
+
+        public async ValueTask<ReadOnlyMemory<byte>> ReadAsync(long index, CancellationToken cancellation = default) =>
+            await world.Begin(() => inner.ReadAsync(index, cancellation).AsTask());
+
+        public async ValueTask BarrierAsync(CancellationToken cancellation = default) => await world.Begin(() => Done(inner.BarrierAsync(cancellation)));
+
+        public async ValueTask LeadAsync(string site, CancellationToken cancellation = default) => await world.Begin(() => Done(inner.LeadAsync(site, cancellation)));
+    }
+
+    private sealed class Machine(Life site, IGroupMachine inner) : IGroupMachine
+    {
+        public long ReplayFrom => inner.ReplayFrom;
+
+        public async ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay) =>
+            await site.Begin(() => Done(inner.ApplyAsync(index, entry, isReplay)));
+
+        public async ValueTask ReplayedAsync(long seenUntil) => await site.Begin(() => Done(inner.ReplayedAsync(seenUntil)));
+
+        public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => inner.CaptureAsync(cancellation);
+
+        public ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default) =>
+            inner.RestoreAsync(index, pieces, cancellation);
+    }
+}

@@ -1,0 +1,291 @@
+using System.Collections.Immutable;
+using System.Text;
+using Cheops.Agent.Mesh;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication;
+using Cheops.Raft.Simulated;
+using Cheops.Tests.Simulation.Checkers;
+
+namespace Cheops.Tests.Simulation.Worlds;
+
+/// <summary>What came of a run.</summary>
+/// <param name="Violations">The promises that it breaks.</param>
+/// <param name="Story">What happened.</param>
+/// <param name="Trace">A number that stands for all that happened: the same for the same scenario, always.</param>
+/// <param name="Simulated">How much time passed in the world.</param>
+/// <param name="Counts">What it was made of, for people.</param>
+internal sealed record Outcome(ImmutableArray<Violation> Violations, Story Story, ulong Trace, TimeSpan Simulated, string Counts)
+{
+    /// <summary>The things that violations speak of.</summary>
+    public required ImmutableSortedSet<string> Concerned { get; init; }
+}
+
+/// <summary>
+/// A whole mesh in one thread, by one seed: 1. the sites start and meet; 2. clients and faults do what the scenario says;
+/// 3. everything is healed; 4. all must come to rest within a bound; 5. the history is judged.
+/// </summary>
+internal sealed class World
+{
+    /// <summary>The application's one service.</summary>
+    public const string Service = "shop";
+
+    private const string Profile = """
+        { "profile": "p", "services": { "shop": { "resources": {
+            "names": { "collection": "/v1/names", "id": "name", "idChosenBy": "client" },
+            "numbers": { "collection": "/v1/numbers", "naturalKey": ["key"] },
+            "marks": { "collection": "/v1/marks" } } } } }
+        """;
+
+    private const int MeetMs = 3_000;
+    private const int RestMaxMs = 240_000;
+
+    private readonly Scheduler _scheduler;
+    private readonly List<Violation> _violations = [];
+    private readonly List<Action> _healing = [];
+    private readonly Dictionary<string, Site> _sites;
+    private readonly Clients _clients;
+    private readonly HashSet<string> _anywhere = [];
+    private int _lives;
+    private int _crashes;
+
+    private World(Scenario scenario)
+    {
+        Scenario = scenario;
+        _scheduler = new Scheduler(ChanceFor("scheduler"));
+        Life = NewLife("world");
+        Clock = new LifeClock(_scheduler, Life);
+        Links = new MemoryLinks(Clock, ChanceFor("links"));
+        Groups = new SimulatedGroups(Clock, ChanceFor("groups"), new SimulatedFaults
+        {
+            LeaderLostPerMille = scenario.LeaderLostPerMille,
+            ForgetsCommit = scenario.ForgetsCommit,
+            DelayMax = TimeSpan.FromMilliseconds(5 + scenario.JitterMs),
+        });
+        Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
+        Profiles = ProfileSet.Combine([profile!], out _);
+        _sites = scenario.Sites.Index().ToDictionary(site => site.Item, site => new Site(this, site.Item, site.Index + 1), StringComparer.Ordinal);
+        _clients = new Clients(this);
+    }
+
+    public Scenario Scenario { get; }
+
+    public Life Life { get; }
+
+    public LifeClock Clock { get; }
+
+    public MemoryLinks Links { get; }
+
+    public SimulatedGroups Groups { get; }
+
+    public ProfileSet Profiles { get; }
+
+    public History History { get; } = new();
+
+    public Story Story { get; } = new();
+
+    public Site SiteNamed(string name) => _sites[name];
+
+    /// <summary>Chance of one's own, so that what is left out of a scenario changes little else.</summary>
+    public Random ChanceFor(string whom)
+    {
+        var hash = 17;
+        foreach (var c in whom) hash = unchecked((hash * 31) + c);
+        return new Random(unchecked(Scenario.Seed + (hash * 7919)));
+    }
+
+    public Life NewLife(string name) => new(_scheduler, _lives++, name);
+
+    /// <summary>The clock of a site: some run fast, some slow.</summary>
+    public LifeClock ClockOf(Life life, int number) => new(_scheduler, life, 1 + (Scenario.DriftPpm * (number % 3 - 1) / 1_000_000.0));
+
+    public void Tell(string where, string? thing, string text)
+    {
+        Story.Tell(_scheduler.Now, where, thing, text);
+        _scheduler.Mix(where);
+        _scheduler.Mix((ulong)text.Length);
+    }
+
+    public void Violate(string promise, string detail)
+    {
+        Tell("!!!", null, $"{promise}: {detail}");
+        _violations.Add(new Violation(promise, detail));
+    }
+
+    /// <summary>What fails without anybody seeing it is a mistake too.</summary>
+    public async void Watch(string what, Task task)
+    {
+        try
+        {
+            await task;
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            Violate("no error that nobody expected", $"{what}: {e}");
+        }
+    }
+
+    public void Asked(string operation, string thing, IReadOnlyList<string> sites, bool atOneOfThem)
+    {
+        if (atOneOfThem) _anywhere.Add(operation);
+        else History.OnAsked(operation, thing, [.. sites]);
+    }
+
+    public void Applied(string site, string thing, string operation)
+    {
+        if (!_anywhere.Contains(operation)) History.OnApplied(site, thing, operation);
+    }
+
+    /// <summary>What an answer says of the sites is true by then.</summary>
+    public void CheckReplicas(string operation, string? replicas)
+    {
+        if (replicas is null) return;
+        foreach (var site in replicas.Split("; ").Select(one => one.Split('=')).Where(one => one[1] == "applied").Select(one => one[0]))
+        {
+            if (!History.Applied.Any(one => one.Site == site && one.Operation == operation))
+                Violate("status tells the truth", $"{operation} was told as applied at {site}, whose service has not carried it out");
+        }
+    }
+
+    // ---- the run ----------------------------------------------------------------------------------------------------
+
+    /// <summary>Runs a scenario.</summary>
+    public static Outcome Run(Scenario scenario) => new World(scenario).Run();
+
+    private Outcome Run()
+    {
+        // 1.
+        foreach (var site in _sites.Values)
+        {
+            foreach (var other in _sites.Keys.Where(other => other != site.Name)) SetWay(site.Name, other);
+            At(0, site.Start);
+        }
+
+        // 2.
+        foreach (var step in Scenario.Steps) At(MeetMs + step.AtMs, () => Carry(step));
+        var end = MeetMs + Scenario.Steps.Select(step => step.AtMs).DefaultIfEmpty(0).Max();
+        RunUntil(end, static () => false);
+
+        // 3.
+        Tell("world", null, "everything is healed");
+        Life.Run(Heal);
+
+        // 4.
+        var healedAt = NowMs;
+        RunUntil(healedAt + RestMaxMs, () => _clients.AreQuiet && Rest.IsIn(_sites.Values));
+
+        // 5.
+        Rest.Judge(this, _sites.Values, (NowMs - healedAt) / 1000.0);
+        _violations.AddRange(Check.Everything(History));
+        if (_scheduler.Escape is { } escape) Violate("one thread", escape);
+        foreach (var site in _sites.Values) site.Crash();
+        return new Outcome(
+            [.. _violations], Story, _scheduler.Trace, TimeSpan.FromTicks(_scheduler.Now),
+            $"{Scenario.Sites.Length} sites, {History.Asked.Count} operations, {_crashes} crashes, {Scenario.Steps.OfType<Cut>().Count()} cuts, {Scenario.Steps.OfType<Trouble>().Count()} troubles, {_scheduler.Steps} steps")
+        {
+            Concerned = [.. History.Asked.Where(asked => _violations.Any(one => Words(one.Detail).Any(word => word == asked.Id || word == asked.Replicant))).Select(asked => asked.Replicant)],
+        };
+    }
+
+    private static string[] Words(string text) => text.Split([' ', ':', ',', ';', '/', '\n'], StringSplitOptions.RemoveEmptyEntries);
+
+    private long NowMs => _scheduler.Now / TimeSpan.TicksPerMillisecond;
+
+    private void At(long ms, Action act) => _scheduler.At(ms * TimeSpan.TicksPerMillisecond, Life, _ => act(), null);
+
+    private void RunUntil(long ms, Func<bool> isEnough)
+    {
+        for (var next = Math.Min(ms, NowMs + 500); !isEnough() && NowMs < ms; next = Math.Min(ms, next + 500))
+        {
+            while (_scheduler.Next(next * TimeSpan.TicksPerMillisecond))
+            {
+                // One after the other.
+            }
+        }
+    }
+
+    private void SetWay(string from, string to)
+    {
+        var way = Links.Way(from, to);
+        (way.Loss, way.Duplication, way.Jitter) = (Scenario.Loss, Scenario.Duplication, TimeSpan.FromMilliseconds(Scenario.JitterMs));
+    }
+
+    private void Carry(Step step)
+    {
+        switch (step)
+        {
+            case Ask ask:
+                _clients.Begin(ask);
+                break;
+            case Crash crash when _sites[crash.Site] is { IsUp: true } site:
+                _crashes++;
+                site.CrashAfter(crash.AfterSteps);
+                Later(crash.DownMs, site.Start);
+                break;
+            case Cut cut:
+                Begin(cut);
+                break;
+            case Trouble trouble:
+                Later(trouble.ForMs, _sites[trouble.Site].Service.Misbehave(trouble.Mishap));
+                Tell(trouble.Site, null, $"its service begins to misbehave: {trouble.Mishap}");
+                break;
+            case ClockJump jump:
+                _sites[jump.Site].Jump(TimeSpan.FromMilliseconds(jump.ByMs));
+                break;
+        }
+    }
+
+    // Done once: when its time has come, or when all is healed.
+    private void Later(int ms, Action act)
+    {
+        var done = false;
+        void Once()
+        {
+            if (done) return;
+            done = true;
+            act();
+        }
+
+        _healing.Add(Once);
+        At(NowMs + ms, Once);
+    }
+
+    private void Begin(Cut cut)
+    {
+        var until = NowMs + cut.ForMs;
+        Set(true);
+        Later(cut.ForMs, () => Set(false));
+        if (cut.FlapMs > 0) Flap(false);
+
+        void Flap(bool isCut) => At(NowMs + cut.FlapMs, () =>
+        {
+            if (NowMs >= until || _healing.Count == 0) return;
+            Set(isCut);
+            Flap(!isCut);
+        });
+
+        void Set(bool isCut)
+        {
+            Tell(cut.From, null, $"the way to {cut.To}{(cut.BothWays ? " and back" : "")} is {(isCut ? "cut" : "there again")}");
+            Links.Way(cut.From, cut.To).IsCut = isCut;
+            if (cut.BothWays) Links.Way(cut.To, cut.From).IsCut = isCut;
+            Groups.Cut(cut.From, cut.To, isCut);
+        }
+    }
+
+    private void Heal()
+    {
+        foreach (var heal in _healing.ToArray()) heal();
+        _healing.Clear();
+        foreach (var site in _sites.Values)
+        {
+            site.Start();
+            foreach (var other in _sites.Keys.Where(other => other != site.Name))
+            {
+                var way = Links.Way(site.Name, other);
+                (way.Loss, way.Duplication, way.IsCut) = (0, 0, false);
+            }
+        }
+
+        Person.BeginAt(this, _sites.Values);
+    }
+}
