@@ -18,6 +18,10 @@ internal sealed class IdTranslation(Replication.Replicants ids)
     /// <summary>Whether anything of a service may have to be translated.</summary>
     public bool IsNeeded(string service) => ids.HasAny(service);
 
+    /// <summary>The meta-id of what has an id here, beside a replicant of the same collection; null when it is none's that differs.</summary>
+    public string? MetaIdOf(ReplicantKey beside, string resource, string localId) =>
+        ids.TryToMeta(beside.Service, ids.ResourceOf(beside, resource), Encoding.UTF8.GetBytes(localId), out var metaId) ? metaId : null;
+
     /// <summary>Translates a request, and sees to it that its answer is.</summary>
     /// <returns>The body that goes to the service, from its start each time.</returns>
     public async ValueTask<Func<BodySource>> PrepareAsync(Exchange exchange, ServiceProfile profile, string name)

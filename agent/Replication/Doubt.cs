@@ -21,7 +21,7 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
         if (operation.Repetition == Repetition.Lookup) return await FindCreatedAsync(task, cancellation);
         if (operation.Repetition != Repetition.Idempotent) return default;
         if (operation.Method == "DELETE")
-            return await GetAsync(operation, requests.LocalPath(operation), cancellation) is { } left ? new Looked(left.Status is 404 or 410) : default;
+            return new Looked((await GetAsync(operation, requests.LocalPath(operation), cancellation))?.Status switch { 404 or 410 => true, < 400 => false, _ => null });
 
         // A representation, or a merge of one: what it says is there, or it was not executed. What the service itself changes
         // with every write is left aside.
@@ -32,11 +32,12 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
         return Representation.Covers(seen.Body, sent) is { } covers ? new Looked(covers, covers ? seen : null) : default;
     }
 
-    /// <summary>Whether a create has made its resource here.</summary>
+    /// <summary>Whether a create has made its resource here; what another create has made does not count.</summary>
     /// <exception cref="IOException">The service cannot be asked: it is asked again later.</exception>
     public async Task<Looked> FindCreatedAsync(ExecutionTask task, CancellationToken cancellation)
     {
         var operation = task.Operation;
+        if (task.Replicant is { } known && known.CreatedBy != operation.Id) return new Looked(false);
         if (task.State.Key.MetaId.Length > 0)
         {
             var item = await AskAsync(operation, requests.ItemPath(task), cancellation);
@@ -44,17 +45,20 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
             if (requests.ResourceOf(operation)?.IdChosenBy == IdChooser.Client) return new Looked(false);
         }
 
-        return await FindByKeyAsync(operation, cancellation);
+        return await FindByKeyAsync(task, cancellation);
     }
 
-    private async Task<Looked> FindByKeyAsync(Operation operation, CancellationToken cancellation)
+    private async Task<Looked> FindByKeyAsync(ExecutionTask task, CancellationToken cancellation)
     {
+        var operation = task.Operation;
         if (requests.KeyOf(operation) is not var (key, target)) return default;
         var list = await AskAsync(operation, target, cancellation);
         var search = key.Search();
         search.Feed(list.Body.Span);
-        if (list.Status != 200 || !search.IsWhole || search.Ids.Count > 1) return default;
-        if (search.Ids is not [var id]) return new Looked(false);
+        if (list.Status != 200 || !search.IsWhole) return default;
+        var found = search.Ids.Where(one => !requests.IsAnothers(task, one)).ToArray();
+        if (found.Length > 1) return default;
+        if (found is not [var id]) return new Looked(false);
         var item = await AskAsync(operation, ReplicaRequests.ItemPath(operation.Replicant, id), cancellation);
         return item.Status == 200 ? new Looked(true, item, id) : throw CannotBeAsked(operation);
     }

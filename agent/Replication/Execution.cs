@@ -13,8 +13,9 @@ namespace Cheops.Agent.Replication;
 /// <param name="Decides">Whether this site decides it.</param>
 /// <param name="MayBeExecuted">Whether it may have been executed here before.</param>
 /// <param name="EarlierDone">Completes when all that was accepted before it is done here; tells whether there was anything to wait for.</param>
+/// <param name="IsToDo">Whether it is still this site's to do: what the group has recorded meanwhile may say that it is done.</param>
 internal sealed record ExecutionTask(
-    Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone);
+    Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo);
 
 /// <summary>
 /// Carries one operation out against this site's own service instance, which sees an ordinary request (DESIGN.md
@@ -30,22 +31,32 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     /// <summary>Decides.</summary>
     public async Task<Verdict> DecideAsync(ExecutionTask task, CancellationToken cancellation)
     {
-        for (var again = task.MayBeExecuted; ; again = false)
+        var started = time.GetTimestamp();
+        var pause = Bounds.FollowPauseMinMs;
+        for (var again = task.MayBeExecuted; ;)
         {
             if (again && await ResolveAsync(task, cancellation) is { } resolved) return resolved;
+            var repeats = again && task.Operation.Repetition == Repetition.Idempotent;
             var reply = await SendAsync(task, cancellation);
             switch (reply.Kind)
             {
-                case ReplyKind.NotReached:
+                case ReplyKind.NotReached when !repeats:
                     return NotDone(VerdictKind.NotExecuted, 503, reply.Detail);
                 case ReplyKind.Answered when IsDone(reply.Answer!, task.Operation.Kind, repeated: again):
-                    return await DoneAsync(task, reply.Answer!);
-                case ReplyKind.Answered when reply.Answer!.Status < 500:
-                    if (await task.EarlierDone()) continue;
+                    return await DoneAsync(task, reply.Answer!.Status < 400 ? reply.Answer : Done(task));
+                case ReplyKind.Answered when reply.Answer!.Status < 500 && await task.EarlierDone():
+                    again = repeats;
+                    continue;
+                case ReplyKind.Answered when reply.Answer!.Status < 500 && !repeats:
                     return Refused(reply.Answer);
-                default:
-                    return await LookedAtAsync(task, reply, cancellation);
             }
+
+            // What is as good as once is simply done again, for as long as a client may wait.
+            var verdict = await LookedAtAsync(task, reply, cancellation);
+            var isWaitedFor = time.GetElapsedTime(started) < TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs);
+            if (verdict.Kind != VerdictKind.InDoubt || task.Operation.Repetition != Repetition.Idempotent || !isWaitedFor) return verdict;
+            await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellation);
+            (pause, again) = (Math.Min(pause * 2, Bounds.FollowPauseMaxMs), true);
         }
     }
 
@@ -124,11 +135,21 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     {
         var operation = task.Operation;
         if (operation.Repetition == Repetition.Marked) await journal.SendingAsync(operation.Id);
-        var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => requests.BuildAsync(task, caller, cancellation), cancellation);
+        var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => BuildAsync(task, caller, cancellation), cancellation);
         if (operation.Repetition != Repetition.Marked) return reply;
         if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);
         else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, "");
         return reply;
+    }
+
+    // The last look at what the group has recorded meanwhile.
+    private async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, CancellationToken cancellation)
+    {
+        var built = await requests.BuildAsync(task, caller, cancellation);
+        if (task.IsToDo()) return built;
+        if (built.Body is not null) await built.Body.DisposeAsync();
+        journal.Forget(task.Operation.Id);
+        throw new OperationCanceledException();
     }
 
     // ---- 4: judging -----------------------------------------------------------------------------------------------------
@@ -138,7 +159,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         var looked = await doubt.LookAsync(task, cancellation);
         return looked.Executed switch
         {
-            true => await DoneAsync(task, looked.Seen ?? reply.Answer ?? new KeptAnswer(200, default, default), looked.LocalId),
+            true => await DoneAsync(task, looked.Seen ?? Done(task), looked.LocalId),
             false when reply.Answer is { } answer => Refused(answer),
             false => NotDone(VerdictKind.NotExecuted, 502, reply.Detail),
             null => new Verdict(VerdictKind.InDoubt, new ServiceResult(reply.Answer?.Status ?? 0, "", Excerpt(reply.Answer)), "", reply.Answer, Describe(reply)),
@@ -160,6 +181,9 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         var (localId, metaId) = requests.IdsOf(task, answer, found);
         return new(new Verdict(VerdictKind.Done, new ServiceResult(answer.Status, localId, ""), metaId, answer, ""));
     }
+
+    // What a client is told of what was done, and whose own answer was lost.
+    private static KeptAnswer Done(ExecutionTask task) => new(task.Operation.Kind == OperationKind.Delete ? 204 : 200, default, default);
 
     private static Verdict Refused(KeptAnswer answer) =>
         new(VerdictKind.Refused, new ServiceResult(answer.Status, "", Excerpt(answer)), "", answer, "");

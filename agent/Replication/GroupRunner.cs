@@ -58,6 +58,7 @@ internal sealed class GroupRunner : IGroupMachine
     private long _replayFrom;
     private bool _replayed;
     private long _seenUntil;
+    private Task? _caughtUp;
     private IReplicaGroup? _group;
 
     /// <summary>Makes the runner of a group.</summary>
@@ -228,14 +229,15 @@ internal sealed class GroupRunner : IGroupMachine
         var state = next.Operation;
         try
         {
+            if (mayBeExecuted) await CaughtUpAsync();
             await _parts.UnderWay.WaitAsync();
             try
             {
                 // What this site may have recorded in an earlier life must not count once it has looked anew.
                 if (next.Decides && mayBeExecuted) await ClaimAsync(state);
                 var claim = Look(_ => state.Claim);
-                if (!next.Decides || Look(_ => state.Decision is null && state.Decider == _parts.Site))
-                    await RecordAsync(state, next.Decides, await CarryOutAsync(state, next.Decides, mayBeExecuted), claim);
+                if (IsToDo(next))
+                    await RecordAsync(state, next.Decides, await CarryOutAsync(next, mayBeExecuted), claim);
             }
             finally
             {
@@ -245,6 +247,10 @@ internal sealed class GroupRunner : IGroupMachine
         catch (Exception) when (_parts.Closing.IsCancellationRequested)
         {
             return;
+        }
+        catch (OperationCanceledException)
+        {
+            // It was recorded meanwhile, and is not this site's to do any more.
         }
 #pragma warning disable CA1031 // Whatever happened, the operation is this site's to carry out: it is tried again.
         catch (Exception e)
@@ -256,6 +262,31 @@ internal sealed class GroupRunner : IGroupMachine
 
         Next(state);
     }
+
+    // After a crash, what this site has recorded may be applied a moment after what it was recorded of: once all is applied
+    // that a majority has committed, what is still to do really is.
+    private Task CaughtUpAsync()
+    {
+        lock (_gate) return _caughtUp ??= CatchUpAsync();
+    }
+
+    private async Task CatchUpAsync()
+    {
+        for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
+        {
+            try
+            {
+                await (await GroupAsync()).BarrierAsync(_parts.Closing);
+                return;
+            }
+            catch (GroupException) when (!_parts.Closing.IsCancellationRequested)
+            {
+                await PauseAsync(pause);
+            }
+        }
+    }
+
+    private bool IsToDo(CarryOut what) => Look(state => state.NextHere(what.Operation) is { } next && next.Operation.Id == what.Operation.Id && next.Decides == what.Decides);
 
     // The deciding site may have been replaced meanwhile: then this site follows, and remembers what it did. A snapshot may
     // have replaced the state.
@@ -269,12 +300,13 @@ internal sealed class GroupRunner : IGroupMachine
         }
     }
 
-    private async Task<Verdict> CarryOutAsync(OperationState state, bool decides, bool mayBeExecuted)
+    private async Task<Verdict> CarryOutAsync(CarryOut next, bool mayBeExecuted)
     {
+        var (state, decides) = next;
         if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
         var operation = await ReadAsync(state);
         var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) : null;
-        var task = new ExecutionTask(operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state));
+        var task = new ExecutionTask(operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next));
         var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
         _verdicts[state.Id] = verdict;
         if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;

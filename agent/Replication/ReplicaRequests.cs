@@ -133,6 +133,10 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
         return local is null ? ("", task.State.Id.ToString()) : (local, MetaIdFor(local, resource));
     }
 
+    /// <summary>Whether what has an id here is the replica of another replicant.</summary>
+    public bool IsAnothers(ExecutionTask task, string localId) =>
+        ids.MetaIdOf(task.State.Key, task.Operation.Resource, localId) is { } metaId && metaId != task.State.Key.MetaId;
+
     private string? FindId(Operation operation, ResourceProfile? resource, KeptAnswer answer)
     {
         if (resource is null) return null;

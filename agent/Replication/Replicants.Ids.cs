@@ -31,10 +31,11 @@ internal sealed partial class Replicants : IIdMap
         return table.MayHold(key) ? RecordBehind(key) : null;
     }
 
-    // By convention alone everything has one name in the profile: the collection tells things apart.
-    private string ResourceOf(ReplicantRecord record) => profiles.For(record.Key.Service).Resources.GetValueOrDefault(record.Resource) is { Collection.IsConvention: true }
-        ? record.Key.Collection
-        : record.Resource;
+    private string ResourceOf(ReplicantRecord record) => ResourceOf(record.Key, record.Resource);
+
+    /// <summary>The name under which ids of a resource are kept. By convention alone everything has one name in the profile: the collection tells things apart.</summary>
+    public string ResourceOf(ReplicantKey key, string resource) =>
+        profiles.For(key.Service).Resources.GetValueOrDefault(resource) is { Collection.IsConvention: true } ? key.Collection : resource;
 
     /// <summary>Whether a path is the collection of a replicant whose id here is another; a false yes is harmless.</summary>
     public bool IsCollection(string service, ReadOnlySpan<byte> path) => table.MayHold(CollectionKey(service, path));

@@ -110,7 +110,11 @@ public sealed class History
     public long OnApplied(string site, string replicant, string operation) => Note(at => _applied.Add(new Applied(at, site, replicant, operation)));
 
     /// <summary>A person has taken back what an operation did at a site, since nobody could tell whether it had: it is tried again.</summary>
-    public long OnUndone(string site, string operation) => Note(_ => _applied.RemoveAll(one => one.Site == site && one.Operation == operation));
+    public long OnUndone(string site, string operation) => Note(_ =>
+    {
+        _applied.RemoveAll(one => one.Site == site && one.Operation == operation);
+        _seen.RemoveAll(one => one.Site == site && one.Operation == operation);
+    });
 
     /// <summary>A site took a local id for a replica.</summary>
     public long OnMapped(string site, string metaId, string localId) => Note(at => _mapped.Add(new Mapped(at, site, metaId, localId)));

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Cheops.Agent.Transport;
 using Cheops.Tests.Simulation.Checkers;
 
 namespace Cheops.Tests.Simulation.Worlds;
@@ -32,23 +31,28 @@ internal sealed class Clients(World world)
             return;
         }
 
-        if (RequestOf(ask) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed == Deed.Create || ask.SaysScope))) return;
+        // Of what may be gone, or not be there yet, a client says where it is meant.
+        if (_deleted.Contains(ask.Thing)) ask = ask with { SaysScope = true };
+        if (RequestOf(ask) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed is Deed.Create or Deed.CreateRefused || ask.SaysScope))) return;
         var operation = $"op{ask.Number}";
         var (thing, sites, scopeText) = ask.Deed switch
         {
             Deed.CreateHere => ($"{ask.Thing}-{operation}", [ask.Site], ""),
             Deed.CreateFirst => ($"{ask.Thing}-{operation}", scope, string.Join("; ", scope)),
-            Deed.Create or Deed.CreateRefused => (ask.Thing, scope, string.Join(" & ", scope)),
+            Deed.Create => (ask.Thing, scope, string.Join(" & ", scope)),
+            Deed.CreateRefused => ($"{ask.Thing}-{operation}", scope, string.Join(" & ", scope)),
             _ => (ask.Thing, scope, ask.SaysScope ? string.Join(" & ", scope) : ""),
         };
+        if (ask.Deed == Deed.Delete) _deleted.Add(ask.Thing);
         world.Asked(operation, thing, sites, ask.Deed == Deed.CreateFirst);
         world.Tell(ask.Site, ask.Thing, $"a client asks {operation}: {request.Method} {request.Target}{(scopeText.Length > 0 ? $" {{{World.Service}: {scopeText}}}" : "")}");
         var answer = await ExchangeAsync(ask, operation, request, scopeText);
         var told = ToldBy(answer);
         world.Tell(ask.Site, ask.Thing, $"the client of {operation} {Describe(answer)}: {told.ToString().ToLowerInvariant()}");
-        if (told != Told.Nothing) world.History.OnTold(operation, told);
+        // What was gone already has nothing to be carried out.
+        if (ask.Deed == Deed.Delete && !world.IsApplied(operation)) return;
+        world.Told(operation, told);
         if (told == Told.Accepted && ask.Deed == Deed.Create) _ids[ask.Thing] = IdIn(answer!);
-        if (ask.Deed == Deed.Delete) _deleted.Add(ask.Thing);
         if (answer is not null) world.CheckReplicas(operation, answer.Field("Cheops-Replicas"));
     }
 
@@ -58,8 +62,9 @@ internal sealed class Clients(World world)
     private Request? RequestOf(Ask ask)
     {
         var collection = "/v1/" + ask.Thing.TrimEnd([.. "0123456789"]) + "s";
-        var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst ? $"{ask.Thing}-op{ask.Number}" : ask.Thing;
-        var body = $$"""{"name":"{{key}}","key":"{{key}}","value":"op{{ask.Number}}"}""";
+        var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst or Deed.CreateRefused ? $"{ask.Thing}-op{ask.Number}" : ask.Thing;
+        var name = collection == "/v1/names" ? $"\"name\":\"{key}\"," : "";
+        var body = $$"""{{{name}}"key":"{{key}}","value":"op{{ask.Number}}"}""";
         switch (ask.Deed)
         {
             case Deed.Create or Deed.CreateHere or Deed.CreateFirst:
@@ -80,6 +85,8 @@ internal sealed class Clients(World world)
 
     private async Task ReadAsync(Ask ask)
     {
+        // Of what may be gone, or not be there yet, a client says where it is meant.
+        if (_deleted.Contains(ask.Thing)) ask = ask with { SaysScope = true };
         if (RequestOf(ask) is not { } request || !world.Scenario.Things[ask.Thing].Contains(ask.Site) || !_reading.Add((ask.Site, ask.Thing))) return;
         try
         {

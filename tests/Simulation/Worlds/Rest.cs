@@ -1,4 +1,3 @@
-using Cheops.Tests.Simulation.Checkers;
 
 namespace Cheops.Tests.Simulation.Worlds;
 
@@ -11,7 +10,8 @@ internal static class Rest
         if (!sites.All(site => site.Replicator is not null)) return false;
         var groups = sites.SelectMany(site => site.Replicator!.Groups).ToLookup(runner => runner.Founding.Id);
         return groups.All(group =>
-            group.Select(runner => runner.AppliedIndex).Distinct().Count() == 1 && group.All(runner => runner.Look(state => state.OpenCount == 0)));
+            group.Select(runner => runner.Group!.Status.LastIndex).Distinct().Count() == 1
+            && group.All(runner => runner.Group!.Status is var status && status.AppliedIndex == status.LastIndex && runner.Look(state => state.OpenCount == 0)));
     }
 
     /// <summary>Writes into the history what the sites hold, and tells what is wrong beyond what a history shows.</summary>

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Cheops.Agent.Transport;
-using Cheops.Tests.Simulation.Checkers;
 
 namespace Cheops.Tests.Simulation.Worlds;
 

@@ -36,13 +36,14 @@ internal sealed class Scheduler(Random chance)
     /// <summary>Lets a continuation run: mostly within microseconds, sometimes as late as on a busy machine.</summary>
     public void Soon(Life life, SendOrPostCallback callback, object? state)
     {
+        // The runtime finalizes, on a thread of its own, timers of lives that are over.
+        if (life.IsOver) return;
         if (Environment.CurrentManagedThreadId != _thread)
         {
             Escape ??= $"a continuation of {life.Name} came from another thread\n{Environment.StackTrace}";
             return;
         }
 
-        if (life.IsOver) return;
         var late = chance.Next(1000) switch { < 900 => 500, < 995 => 20_000, _ => 300_000 };
         At(Now + 1 + chance.Next(late), life, callback, state);
     }
@@ -138,8 +139,8 @@ internal sealed class Life(Scheduler scheduler, int number, string name) : Synch
         return begun;
     }
 
-    /// <summary>Does something once so many steps of this life have happened: between any two of its awaits.</summary>
-    public void After(int steps, Action act) => (_stepsLeft, _lastStep) = (steps, act);
+    /// <summary>Does something once so many steps of this life have happened: between any two of its awaits. Null: nothing after all.</summary>
+    public void After(int steps, Action? act) => (_stepsLeft, _lastStep) = (steps, act);
 
     public void OnStep()
     {

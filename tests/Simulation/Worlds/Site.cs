@@ -7,11 +7,9 @@ using Cheops.Agent.Identity;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Mesh.Protocol;
-using Cheops.Agent.Profiles;
 using Cheops.Agent.Replication;
 using Cheops.Agent.Transport;
 using Cheops.Agent.Workflows;
-using Cheops.Proto.Operations;
 using Cheops.Raft;
 using Cheops.Raft.Simulated;
 using Cheops.Store.Bodies;
@@ -66,8 +64,19 @@ internal sealed class Site
         _agent = null;
     }
 
-    /// <summary>Ends the agent after some steps of it.</summary>
-    public void CrashAfter(int steps) => _agent?.Life.After(steps, () => _world.Life.Run(Crash));
+    /// <summary>Ends the agent after some steps of it, and does what is to be done then.</summary>
+    public void CrashAfter(int steps, Action then) => _agent?.Life.After(steps, () => _world.Life.Run(() =>
+    {
+        Crash();
+        then();
+    }));
+
+    /// <summary>Starts the agent if it is down; if it is up, lets it be.</summary>
+    public void Heal()
+    {
+        _agent?.Life.After(-1, null);
+        Start();
+    }
 
     /// <summary>Lets the time of day jump.</summary>
     public void Jump(TimeSpan by)
@@ -214,8 +223,8 @@ internal sealed class Site
         {
             Life.End();
             foreach (var peer in _world.Scenario.Sites) _world.Links.Remove(_site.Name, peer);
-            if (_groups is not null) _ = _groups.DisposeAsync();
-            foreach (var channel in _channels) _ = channel.DisposeAsync();
+            if (_groups is not null) _ = _groups.DisposeAsync().AsTask();
+            foreach (var channel in _channels) _ = channel.DisposeAsync().AsTask();
         }
 
         private void Warn(string message)

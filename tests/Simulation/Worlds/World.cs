@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using System.Text;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Profiles;
-using Cheops.Agent.Replication;
 using Cheops.Raft.Simulated;
 using Cheops.Tests.Simulation.Checkers;
 
@@ -44,7 +43,7 @@ internal sealed class World
     private readonly List<Action> _healing = [];
     private readonly Dictionary<string, Site> _sites;
     private readonly Clients _clients;
-    private readonly HashSet<string> _anywhere = [];
+    private readonly Dictionary<string, AtOne> _atOne = [];
     private int _lives;
     private int _crashes;
 
@@ -126,13 +125,37 @@ internal sealed class World
 
     public void Asked(string operation, string thing, IReadOnlyList<string> sites, bool atOneOfThem)
     {
-        if (atOneOfThem) _anywhere.Add(operation);
+        if (atOneOfThem) _atOne[operation] = new AtOne(thing, sites);
         else History.OnAsked(operation, thing, [.. sites]);
     }
 
+    public void Told(string operation, Told told)
+    {
+        if (_atOne.TryGetValue(operation, out var one)) one.Told = told;
+        else if (told != Checkers.Told.Nothing) History.OnTold(operation, told);
+    }
+
+    /// <summary>Whether some service has carried an operation out.</summary>
+    public bool IsApplied(string operation) => History.Applied.Any(one => one.Operation == operation);
+
     public void Applied(string site, string thing, string operation)
     {
-        if (!_anywhere.Contains(operation)) History.OnApplied(site, thing, operation);
+        if (_atOne.TryGetValue(operation, out var one)) one.At.Add(site);
+        else History.OnApplied(site, thing, operation);
+    }
+
+    // What is asked for at the first site that works: at one of them when that was told, at none when that was.
+    private sealed class AtOne(string thing, IReadOnlyList<string> sites)
+    {
+        public List<string> At { get; } = [];
+
+        public Told Told { get; set; }
+
+        public string? Broken => At.Count > 1 ? $"{thing} was made at {string.Join(" and ", At)}"
+            : At.Any(site => !sites.Contains(site)) ? $"{thing} was made at {At[0]}, outside its scope"
+            : Told == Told.Accepted && At.Count == 0 ? $"{thing} was accepted and made nowhere"
+            : Told == Told.Refused && At.Count > 0 ? $"{thing} was refused and made at {At[0]}"
+            : null;
     }
 
     /// <summary>What an answer says of the sites is true by then.</summary>
@@ -176,6 +199,7 @@ internal sealed class World
         // 5.
         Rest.Judge(this, _sites.Values, (NowMs - healedAt) / 1000.0);
         _violations.AddRange(Check.Everything(History));
+        foreach (var broken in _atOne.Values.Select(one => one.Broken).OfType<string>()) Violate("at one of the sites", broken);
         if (_scheduler.Escape is { } escape) Violate("one thread", escape);
         foreach (var site in _sites.Values) site.Crash();
         return new Outcome(
@@ -217,9 +241,11 @@ internal sealed class World
                 _clients.Begin(ask);
                 break;
             case Crash crash when _sites[crash.Site] is { IsUp: true } site:
-                _crashes++;
-                site.CrashAfter(crash.AfterSteps);
-                Later(crash.DownMs, site.Start);
+                site.CrashAfter(crash.AfterSteps, () =>
+                {
+                    _crashes++;
+                    Later(crash.DownMs, site.Start);
+                });
                 break;
             case Cut cut:
                 Begin(cut);
@@ -278,7 +304,7 @@ internal sealed class World
         _healing.Clear();
         foreach (var site in _sites.Values)
         {
-            site.Start();
+            site.Heal();
             foreach (var other in _sites.Keys.Where(other => other != site.Name))
             {
                 var way = Links.Way(site.Name, other);
