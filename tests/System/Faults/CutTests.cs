@@ -15,7 +15,8 @@ public sealed class CutTests
         var services = new List<Daemon>();
         Site[] sites = [SiteOf(hosts, 1), SiteOf(hosts, 2), SiteOf(hosts, 3)];
         Mesh.Link(sites);
-        await WithCertificatesAsync(sites);
+        var certificates = await MeshCertificates.IssueAsync(sites[0].Directory, [.. sites.Select(site => (site.Name, site.Address))]);
+        foreach (var site in sites) certificates.SetUp(site.Name, site.Settings);
         try
         {
             for (var number = 1; number <= 3; number++)
@@ -62,31 +63,6 @@ public sealed class CutTests
         var site = new Site($"Site{number}", NetworkNamespaces.AddressOf(number)) { NetworkNamespace = hosts.Of(number) };
         site.Services.Add(new FrontedService("api", "http://127.0.0.1:9000", 18000));
         return site;
-    }
-
-    // Off loopback the mesh wants mutual TLS.
-    private static async Task WithCertificatesAsync(Site[] sites)
-    {
-        var pki = sites[0].Directory;
-        await Openssl($"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mesh -keyout {pki}/ca.key -out {pki}/ca.crt");
-        foreach (var site in sites)
-        {
-            // A site's certificate names it; a second one beside it is for bulk.
-            var file = Path.Combine(pki, site.Name);
-            await IssueAsync(pki, file, site.Name.ToLowerInvariant(), site.Address);
-            await IssueAsync(pki, $"{file}-bulk", $"{site.Name.ToLowerInvariant()}-bulk", site.Address);
-            site.Settings["CHEOPS_MESH_CERT"] = $"{file}.crt";
-            site.Settings["CHEOPS_MESH_KEY"] = $"{file}.key";
-            site.Settings["CHEOPS_MESH_CA"] = $"{pki}/ca.crt";
-        }
-
-        static async Task IssueAsync(string pki, string file, string name, string address)
-        {
-            await Openssl($"req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} -addext subjectAltName=DNS:{name}.cheops.internal,IP:{address} -keyout {file}.key -out {file}.csr");
-            await Openssl($"x509 -req -in {file}.csr -CA {pki}/ca.crt -CAkey {pki}/ca.key -days 2 -copy_extensions copy -out {file}.crt");
-        }
-
-        static async Task Openssl(string arguments) => (await Commands.RunAsync(["openssl", .. arguments.Split(' ')])).Succeeded();
     }
 
     private static Task StatesAsync(NetworkNamespaces hosts, int from, string states)

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 
@@ -28,8 +30,34 @@ internal static class Client
 {
     private static readonly HttpClient Http = New(TimeSpan.FromSeconds(60));
 
-    public static HttpClient New(TimeSpan timeout) =>
-        new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false, ActivityHeadersPropagator = null }) { Timeout = timeout };
+    /// <summary>A client that follows nothing and keeps nothing; its sockets may be of another network namespace.</summary>
+    public static HttpClient New(TimeSpan timeout, Func<Socket>? newSocket = null)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ActivityHeadersPropagator = null,
+            PooledConnectionLifetime = TimeSpan.FromSeconds(5),
+        };
+        if (newSocket is not null) handler.ConnectCallback = async (context, cancellation) => await ConnectAsync(newSocket(), context.DnsEndPoint, cancellation);
+        return new HttpClient(handler) { Timeout = timeout };
+    }
+
+    private static async Task<Stream> ConnectAsync(Socket socket, EndPoint to, CancellationToken cancellation)
+    {
+        try
+        {
+            await socket.ConnectAsync(to, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     public static Task<Answer> GetAsync(Uri service, string path, string? scope = null, params (string Name, string Value)[] fields) =>
         SendAsync(HttpMethod.Get, service, path, scope, null, fields);
@@ -37,14 +65,18 @@ internal static class Client
     public static Task<Answer> PostAsync(Uri service, string path, string body, string? scope = null, params (string Name, string Value)[] fields) =>
         SendAsync(HttpMethod.Post, service, path, scope, body, fields);
 
+    public static Task<Answer> SendAsync(
+        HttpMethod method, Uri service, string path, string? scope, string? body, params (string Name, string Value)[] fields) =>
+        SendAsync(Http, method, service, path, scope, body, fields);
+
     public static async Task<Answer> SendAsync(
-        HttpMethod method, Uri service, string path, string? scope, string? body, params (string Name, string Value)[] fields)
+        HttpClient http, HttpMethod method, Uri service, string path, string? scope, string? body, params (string Name, string Value)[] fields)
     {
         using var request = new HttpRequestMessage(method, new Uri($"http://{service.Authority}{path}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
         if (scope is not null) request.Headers.TryAddWithoutValidation("Scope", scope);
         foreach (var (name, value) in fields) request.Headers.TryAddWithoutValidation(name, value);
         if (body is not null) request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var answer = await Http.SendAsync(request);
+        using var answer = await http.SendAsync(request);
         var all = answer.Headers.Concat(answer.Content.Headers).ToDictionary(field => field.Key, field => string.Join(", ", field.Value), StringComparer.OrdinalIgnoreCase);
         return new Answer((int)answer.StatusCode, await answer.Content.ReadAsStringAsync(), all);
     }

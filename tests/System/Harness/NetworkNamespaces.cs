@@ -1,11 +1,16 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
 namespace Cheops.Tests.System.Harness;
 
 /// <summary>
 /// Network namespaces of the test's own (root needed), one for each host, all on one bridge in a namespace of its own:
 /// 10.77.0.1, 10.77.0.2, … A host's link is cut silently by taking down its end at the bridge: packets vanish, nobody is told.
 /// </summary>
-internal sealed class NetworkNamespaces : IAsyncDisposable
+internal sealed partial class NetworkNamespaces : IAsyncDisposable
 {
+    private const int CloneNewNet = 0x40000000;
+
     private readonly string _tag = $"ch{Environment.ProcessId % 10000}{Random.Shared.Next(100, 999)}";
     private readonly List<string> _made = [];
 
@@ -36,6 +41,62 @@ internal sealed class NetworkNamespaces : IAsyncDisposable
     /// <summary>Cuts a host off, or connects it again.</summary>
     public Task SetLinkAsync(int host, bool up) => Ip($"-n {Bridge} link set p{host} {(up ? "up" : "down")}");
 
+    /// <summary>Lets packets from one host to another vanish, in this direction alone.</summary>
+    public async Task CutAsync(int from, int to)
+    {
+        (await Commands.ShellAsync($$"""
+            ip netns exec {{Of(to)}} nft -f - <<'RULES'
+            add table inet cut
+            add chain inet cut in { type filter hook input priority 0; }
+            add rule inet cut in ip saddr {{AddressOf(from)}} drop
+            RULES
+            """)).Succeeded();
+    }
+
+    /// <summary>Lets some of the packets that reach a host vanish.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="percent">How many of a hundred.</param>
+    /// <returns>Whether this kernel can do it.</returns>
+    public async Task<bool> LoseAsync(int host, int percent) => (await Commands.ShellAsync($$"""
+        ip netns exec {{Of(host)}} nft -f - <<'RULES'
+        add table inet cut
+        add chain inet cut in { type filter hook input priority 0; }
+        add rule inet cut in iifname eth0 numgen random mod 100 < {{percent}} drop
+        RULES
+        """)).ExitCode == 0;
+
+    /// <summary>Ends all cuts and losses on the way to a host.</summary>
+    public async Task HealAsync(int host)
+    {
+        await SetLinkAsync(host, up: true);
+        await RunAsync(host, "nft", "delete", "table", "inet", "cut");
+    }
+
+    /// <summary>A socket of this process that lives in a host's network: what it listens on or connects to is there.</summary>
+    public Socket NewSocket(int host)
+    {
+        Socket? made = null;
+        Exception? failure = null;
+
+        // A thread of its own enters the namespace, and ends with it: no other work ever runs there.
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                using var file = File.OpenHandle($"/run/netns/{Of(host)}");
+                if (Enter(file, CloneNewNet) != 0) throw new IOException($"setns: error {Marshal.GetLastPInvokeError()}");
+                made = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            }
+            catch (Exception e) when (e is IOException or SocketException or UnauthorizedAccessException)
+            {
+                failure = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        return made ?? throw new IOException($"no socket in {Of(host)}", failure);
+    }
+
     /// <summary>Runs a command in a host.</summary>
     public Task<Ran> RunAsync(int host, params string[] line) => Commands.RunAsync(["ip", "netns", "exec", Of(host), .. line]);
 
@@ -63,4 +124,7 @@ internal sealed class NetworkNamespaces : IAsyncDisposable
     }
 
     private static async Task Ip(string arguments) => (await Commands.RunAsync(["ip", .. arguments.Split(' ')])).Succeeded();
+
+    [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]
+    private static partial int Enter(SafeHandle file, int kind);
 }

@@ -10,13 +10,19 @@ namespace Cheops.Tests.System.Harness;
 /// </summary>
 internal sealed class RestService : IAsyncDisposable
 {
-    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly Socket _listener;
     private readonly Func<RestCall, Task> _handler;
     private readonly ConcurrentDictionary<Socket, Task> _connections = new();
     private readonly Task _accepting;
 
-    public RestService(Func<RestCall, Task> handler, string address = "127.0.0.1", int port = 0)
+    /// <summary>Listens.</summary>
+    /// <param name="handler">Answers each call.</param>
+    /// <param name="address">Where.</param>
+    /// <param name="port">The port; 0 for any that is free.</param>
+    /// <param name="newSocket">Makes the listening socket in a network namespace; null for this one.</param>
+    public RestService(Func<RestCall, Task> handler, string address = "127.0.0.1", int port = 0, Func<Socket>? newSocket = null)
     {
+        _listener = newSocket?.Invoke() ?? new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         _handler = handler;
         _listener.Bind(new IPEndPoint(IPAddress.Parse(address), port));
         _listener.Listen(1024);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 
 namespace Cheops.Tests.System.Harness;
@@ -13,9 +14,8 @@ internal sealed record FrontedService(string Name, string Instance, int Port);
 /// <summary>One site: its agent, the published executable, as a process.</summary>
 internal sealed class Site(string name, string address) : IAsyncDisposable
 {
-    private static readonly HttpClient Api = new(new SocketsHttpHandler { UseProxy = false, PooledConnectionLifetime = TimeSpan.FromSeconds(5) }) { Timeout = TimeSpan.FromSeconds(10) };
-
     private readonly List<string> _earlierLogs = [];
+    private HttpClient? _api;
     private Daemon? _agent;
 
     public string Name { get; } = name;
@@ -25,6 +25,12 @@ internal sealed class Site(string name, string address) : IAsyncDisposable
     public string Directory { get; } = Places.NewDirectory();
 
     public string? NetworkNamespace { get; init; }
+
+    /// <summary>Makes sockets in the site's network namespace, for clients there; null for a site that is reached from here.</summary>
+    public Func<Socket>? NewSocket { get; init; }
+
+    /// <summary>A client of the agent's API.</summary>
+    public HttpClient Api => _api ??= Client.New(TimeSpan.FromSeconds(10), NewSocket);
 
     /// <summary>The settings; added to what <see cref="Mesh"/> sets.</summary>
     public Dictionary<string, string> Settings { get; } = [];
@@ -62,7 +68,7 @@ internal sealed class Site(string name, string address) : IAsyncDisposable
         }
 
         _agent = Daemon.Start([Places.Cheops, "agent"], Environment(), NetworkNamespace);
-        if (NetworkNamespace is null) await ReadyAsync();
+        if (NetworkNamespace is null || NewSocket is not null) await ReadyAsync();
     }
 
     public Task ReadyAsync() => Wait.UntilAsync(
@@ -105,7 +111,29 @@ internal sealed class Site(string name, string address) : IAsyncDisposable
     }
 
     /// <summary>The agent's nats-server.</summary>
-    public int NatsServer() => Agent.Children().Single(pid => File.ReadAllText($"/proc/{pid}/comm").StartsWith("nats", StringComparison.Ordinal));
+    public int NatsServer() => NatsServers().Single();
+
+    /// <summary>The nats-servers that the agent has as children just now.</summary>
+    public IEnumerable<int> NatsServers() => Agent.Children().Where(pid => CommandOf(pid).StartsWith("nats", StringComparison.Ordinal));
+
+    private static string CommandOf(int pid)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid}/comm");
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Ends the agent and what it started, for good.</summary>
+    public async Task EndAsync()
+    {
+        if (_agent is not null) await _agent.DisposeAsync();
+        _agent = null;
+    }
 
     /// <summary>Runs <c>cheops</c> with this site's settings.</summary>
     public Task<Ran> CheopsAsync(params string[] arguments) => Commands.RunAsync([Places.Cheops, .. arguments], Environment());
@@ -113,6 +141,7 @@ internal sealed class Site(string name, string address) : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_agent is not null) await _agent.DisposeAsync();
+        _api?.Dispose();
         global::System.IO.Directory.Delete(Directory, recursive: true);
     }
 }

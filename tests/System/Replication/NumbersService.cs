@@ -1,15 +1,20 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text.Json;
 using Cheops.Tests.System.Harness;
 
 namespace Cheops.Tests.System.Replication;
 
 /// <summary>One thing of a <see cref="NumbersService"/>.</summary>
-internal sealed record Thing(long Id, string Key, string Value);
+/// <param name="Id">Chosen by the service.</param>
+/// <param name="Key">Chosen by the client.</param>
+/// <param name="Value">What it was given last, and what was added to it since.</param>
+/// <param name="Last">What the last change gave or added.</param>
+internal sealed record Thing(long Id, string Key, string Value, string Last);
 
 /// <summary>
 /// A service that chooses integers as ids and knows nothing of repetition: every POST on <c>/v1/things</c> makes another thing.
-/// PUT on an item gives it a value, POST on <c>/add</c> below it adds a number to it. What was executed is kept in order.
+/// PUT on an item gives it a value, POST on <c>/add</c> below it adds a number to it, DELETE removes it. What was executed is kept in order.
 /// </summary>
 internal sealed class NumbersService : IAsyncDisposable
 {
@@ -21,12 +26,15 @@ internal sealed class NumbersService : IAsyncDisposable
     private readonly RestService _rest;
     private long _last;
 
-    public NumbersService(string address, int port) => _rest = new RestService(AnswerAsync, address, port);
+    public NumbersService(string address, int port, Func<Socket>? newSocket = null) => _rest = new RestService(AnswerAsync, address, port, newSocket);
 
     public string Url => _rest.Url;
 
     /// <summary>How changes are treated: given the call and what executes it, which gives status and body; null for well.</summary>
     public Func<RestCall, Func<(int Status, string Body)>, Task>? Behaviour { get; set; }
+
+    /// <summary>Told of every change while it is executed: the method, the thing's key, and what was given or added; for a DELETE what its query says as <c>op</c>.</summary>
+    public Action<string, string, string>? Executed { get; init; }
 
     /// <summary>Everything that is there.</summary>
     public IReadOnlyList<Thing> Things
@@ -69,16 +77,17 @@ internal sealed class NumbersService : IAsyncDisposable
         var body = await call.BodyAsync();
         if (call.Method != "GET" && Behaviour is { } behaviour)
         {
-            await behaviour(call, () => Execute(call.Method, path, body));
+            await behaviour(call, () => Execute(call, path, body));
             return;
         }
 
-        var (status, answer) = Execute(call.Method, path, body);
+        var (status, answer) = Execute(call, path, body);
         await call.AnswerJsonAsync(status, answer);
     }
 
-    private (int Status, string Body) Execute(string method, string path, string body)
+    private (int Status, string Body) Execute(RestCall call, string path, string body)
     {
+        var method = call.Method;
         if (!path.StartsWith(Collection, StringComparison.Ordinal)) return (404, "{}");
         var parts = path[Collection.Length..].Split('/', StringSplitOptions.RemoveEmptyEntries);
         lock (_gate)
@@ -89,8 +98,9 @@ internal sealed class NumbersService : IAsyncDisposable
             return (method, parts.ElementAtOrDefault(1)) switch
             {
                 ("GET", null) => (200, Text(thing)),
-                ("PUT", null) => (200, Text(Give(thing, Member(body, "value")))),
-                ("POST", "add") => (200, Text(Give(thing, Sum(thing.Value, Member(body, "n"))))),
+                ("PUT", null) => (200, Text(Give(method, thing, Member(body, "value"), Member(body, "value")))),
+                ("POST", "add") => (200, Text(Give(method, thing, Sum(thing.Value, Member(body, "n")), Member(body, "n")))),
+                ("DELETE", null) => (200, Text(Remove(thing, call.Target.Split("op=").ElementAtOrDefault(1) ?? ""))),
                 _ => (405, "{}"),
             };
         }
@@ -100,16 +110,24 @@ internal sealed class NumbersService : IAsyncDisposable
     {
         lock (_gate)
         {
-            var thing = new Thing(++_last, key, "");
+            var thing = new Thing(++_last, key, "", "");
             _things[thing.Id] = thing;
-            return Give(thing, value);
+            return Give("POST", thing, value, value);
         }
     }
 
-    private Thing Give(Thing thing, string value)
+    private Thing Give(string method, Thing thing, string value, string change)
     {
         _values.Add((thing.Key, value));
-        return _things[thing.Id] = thing with { Value = value };
+        Executed?.Invoke(method, thing.Key, change);
+        return _things[thing.Id] = thing with { Value = value, Last = change };
+    }
+
+    private Thing Remove(Thing thing, string change)
+    {
+        _things.Remove(thing.Id);
+        Executed?.Invoke("DELETE", thing.Key, change);
+        return thing;
     }
 
     private static string Sum(string value, string number) =>
@@ -121,7 +139,7 @@ internal sealed class NumbersService : IAsyncDisposable
         return document.RootElement.GetProperty(name).ToString();
     }
 
-    private static object Shown(Thing thing) => new { id = thing.Id, key = thing.Key, value = thing.Value };
+    private static object Shown(Thing thing) => new { id = thing.Id, key = thing.Key, value = thing.Value, last = thing.Last };
 
     private static string Text(Thing thing) => JsonSerializer.Serialize(Shown(thing));
 }
