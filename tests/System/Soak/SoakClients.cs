@@ -27,7 +27,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
     private long _reads;
     private long _resolved;
 
-    private sealed record Made(string Key, string MetaId, IReadOnlyList<int> Sites)
+    private sealed record Made(string Key, string MetaId, IReadOnlyList<int> Sites, string How)
     {
         public bool IsGone { get; set; }
     }
@@ -96,7 +96,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
         _keys[key] = group;
         sites.History.OnAsked(number, key, [.. group.Select(SoakSites.NameOf)]);
         var answer = await TryAsync(site, HttpMethod.Post, $"/v1/things?op={number}", ScopeOf(group), JsonSerializer.Serialize(new { key, value = number }));
-        if (answer is { Status: 200 or 201 }) _made[key] = new Made(key, NumbersSites.MetaIdOf(answer), group);
+        if (answer is { Status: 200 or 201 }) _made[key] = new Made(key, NumbersSites.MetaIdOf(answer), group, $"{SoakSites.NameOf(site)} answered {answer.Status}, {string.Join(", ", answer.Fields)}");
         return Tell(number, key, answer);
     }
 
@@ -188,7 +188,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
     private void NoteRead(int site, Made made, Answer answer)
     {
         if (NumbersSites.MetaIdOf(answer) != made.MetaId || answer.Json.GetProperty("key").GetString() != made.Key)
-            _lies.Add($"{made.Key} is {made.MetaId}, and {SoakSites.NameOf(site)} showed {answer.Body} for it");
+            _lies.Add($"{made.Key} is {made.MetaId}, and {SoakSites.NameOf(site)} showed {answer.Body} for it; made: {made.How}");
         else if (answer.Site == SoakSites.NameOf(site))
             sites.History.OnSeen(answer.Site, made.Key, answer.Json.GetProperty("last").GetString()!);
     }
