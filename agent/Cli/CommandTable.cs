@@ -19,6 +19,7 @@ internal static class CommandTable
         ReplicationCommands.Operations,
         ReplicationCommands.Retry,
         ReplicationCommands.Skip,
+        ReplicationCommands.Done,
         ReplicationCommands.Groups,
         ExplainCommand.Command,
         RunCommand.Command,

@@ -18,6 +18,8 @@ internal static class ReplicationCommands
 
     private static readonly Option AtSite = new("--site", "SITE", "the site at which it failed or is in doubt (default: this one)");
 
+    private static readonly Option LocalId = new("--local-id", "ID", "of a create: the id that the service there gave to what was created");
+
     private static readonly Positional Id = new("ID", "the operation's id, as 'cheops operations' and the field Cheops-Operation tell it");
 
     /// <summary><c>cheops replicants</c>.</summary>
@@ -37,7 +39,8 @@ internal static class ReplicationCommands
         Summary = "list the operations that are not finished at all sites, or have diverged",
         Details = """
             Steps at a site: pending; applied; failed (the application there refused what was accepted: divergence, until
-            'cheops operations retry' or 'skip'); in-doubt (it may have been executed, which looking does not tell); skipped.
+            'cheops operations retry', 'skip' or 'done'); in-doubt (it may have been executed, which looking does not tell: look at
+            the service, and say 'done' if it was, 'retry' if it was not, 'skip' to leave it out); skipped.
             """,
         Options = [Everything, Watch, Limit, CommonOptions.Output, CommonOptions.Api, CommonOptions.EnvFile],
         Examples = ["cheops operations", "cheops operations --watch", "cheops operations --all -o json"],
@@ -49,6 +52,9 @@ internal static class ReplicationCommands
 
     /// <summary><c>cheops operations skip</c>.</summary>
     public static readonly Command Skip = Resolving("skip", "leave out what failed, or is in doubt, at a site");
+
+    /// <summary><c>cheops operations done</c>.</summary>
+    public static readonly Command Done = Resolving("done", "say that what failed, or is in doubt, was executed at a site", LocalId);
 
     /// <summary><c>cheops groups</c>.</summary>
     public static readonly Command Groups = new()
@@ -87,16 +93,16 @@ internal static class ReplicationCommands
         Run = invocation => ChangeAsync(invocation, $"{ReplicationApi.RemovedSitesPath}/{Uri.EscapeDataString(invocation.Positionals[0])}", $"{invocation.Positionals[0]} counts in no group any more\n"),
     };
 
-    private static Command Resolving(string verb, string summary) => new()
+    private static Command Resolving(string verb, string summary, params Option[] more) => new()
     {
         Name = $"operations {verb}",
         Summary = summary,
         Positionals = [Id],
-        Options = [AtSite, CommonOptions.Output, CommonOptions.Api, CommonOptions.EnvFile],
+        Options = [AtSite, .. more, CommonOptions.Output, CommonOptions.Api, CommonOptions.EnvFile],
         Examples = [$"cheops operations {verb} 0123456789abcdef0123456789abcdef --site Site2"],
         Run = invocation => ChangeAsync(
             invocation,
-            $"{ReplicationApi.OperationsPath}/{Uri.EscapeDataString(invocation.Positionals[0])}/{verb}{(invocation.Value(AtSite) is { } site ? $"?site={Uri.EscapeDataString(site)}" : "")}",
+            $"{ReplicationApi.OperationsPath}/{Uri.EscapeDataString(invocation.Positionals[0])}/{verb}{Query(invocation)}",
             null),
     };
 
@@ -106,6 +112,8 @@ internal static class ReplicationCommands
         if (invocation.Value(Service) is { } service) values.Add($"service={Uri.EscapeDataString(service)}");
         if (invocation.Value(Limit) is { } limit) values.Add($"limit={Uri.EscapeDataString(limit)}");
         if (invocation.Has(Everything)) values.Add("all=1");
+        if (invocation.Value(AtSite) is { } site) values.Add($"site={Uri.EscapeDataString(site)}");
+        if (invocation.Value(LocalId) is { } localId) values.Add($"localId={Uri.EscapeDataString(localId)}");
         return values.Count == 0 ? "" : "?" + string.Join('&', values);
     }
 

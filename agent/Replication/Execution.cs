@@ -84,6 +84,9 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         }
     }
 
+    /// <summary>A meta-id for a replicant that has none yet, and this id at a site.</summary>
+    public string MetaIdFor(OperationState create, string localId) => requests.MetaIdFor(create, localId);
+
     private static string Describe(ServiceReply reply) => reply.Answer is not { } answer ? reply.Detail
         : reply.Detail.Length > 0 ? $"the service answered {answer.Status}; {reply.Detail}"
         : $"the service answered {answer.Status}";

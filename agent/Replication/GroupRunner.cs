@@ -393,11 +393,26 @@ internal sealed class GroupRunner : IGroupMachine
         {
             await (await GroupAsync()).ProposeAsync(new ProposedEntry(operation).Encode(), cancellation);
             var state = await WaitAsync(operation.Id, static state => state.Decision is not null || state.Steps.Contains(SiteStep.InDoubt), cancellation);
-            return (state, _awaited.GetValueOrDefault(operation.Id));
+            return (state, await MayAnswerAsync(state, cancellation) ? _awaited.GetValueOrDefault(operation.Id) : null);
         }
         finally
         {
             _awaited.TryRemove(operation.Id, out _);
+        }
+    }
+
+    // What the service here answered is the client's when this site has decided. Where another one did, this one follows: the
+    // answer is right, and its ids are known, when that is recorded.
+    private async Task<bool> MayAnswerAsync(OperationState state, CancellationToken cancellation)
+    {
+        if (state.Decision != Decision.Accepted || state.Decider == _parts.Site || !IsSite) return state.Decider == _parts.Site;
+        try
+        {
+            return (await WaitAsync(state.Id, one => one.StepAt(_parts.Site) != SiteStep.Pending, cancellation)).StepAt(_parts.Site) == SiteStep.Applied;
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return false;
         }
     }
 
@@ -438,8 +453,12 @@ internal sealed class GroupRunner : IGroupMachine
 
     /// <summary>Records how a person resolves what failed or is in doubt at a site.</summary>
     /// <exception cref="GroupException">It was not recorded.</exception>
-    public async Task ResolveAsync(OperationId id, string site, Resolve how, CancellationToken cancellation) =>
-        await (await GroupAsync()).ProposeAsync(new ResolvedEntry(id, site, how).Encode(), cancellation);
+    public async Task ResolveAsync(ResolvedEntry resolved, CancellationToken cancellation)
+    {
+        if (resolved.LocalId.Length > 0 && Look(state => state.TryFind(resolved.Id, out var one) && one.Key.MetaId.Length == 0 ? one : null) is { } unnamed)
+            resolved = resolved with { MetaId = _parts.Execution.MetaIdFor(unnamed, resolved.LocalId) };
+        await (await GroupAsync()).ProposeAsync(resolved.Encode(), cancellation);
+    }
 
     // ---- checkpoints and snapshots -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ using System.Text;
 using Cheops.Agent.Collaboration;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication.State;
 using Cheops.Agent.Translation;
 using Cheops.Proto.Operations;
 using Cheops.Store.Contents;
@@ -136,6 +137,10 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     /// <summary>Whether what has an id here is the replica of another replicant.</summary>
     public bool IsAnothers(ExecutionTask task, string localId) =>
         ids.MetaIdOf(task.State.Key, task.Operation.Resource, localId) is { } metaId && metaId != task.State.Key.MetaId;
+
+    /// <summary>A meta-id for a replicant that has none yet, and this id at a site.</summary>
+    public string MetaIdFor(OperationState create, string localId) =>
+        MetaIdFor(localId, profiles.For(create.Key.Service).Resources.GetValueOrDefault(create.Resource));
 
     private string? FindId(Operation operation, ResourceProfile? resource, KeptAnswer answer)
     {

@@ -47,6 +47,7 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
                     site, 403, "not-from-elsewhere", "Changes are made on the machine itself", $"run the command at {site}, against the API's own address"),
                 (["operations", var id, "retry"], _) => await ResolveAsync(id, Resolve.Retry, request),
                 (["operations", var id, "skip"], _) => await ResolveAsync(id, Resolve.Skip, request),
+                (["operations", var id, "done"], _) => await ResolveAsync(id, Resolve.Done, request),
                 (["groups", var id, "lead", var to], _) => await LeadAsync(id, to),
                 (["removed-sites", var gone], _) => await RemoveAsync(gone),
                 _ => NotAllowed(request.Path),
@@ -271,15 +272,23 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
     {
         if (Find(text) is not { } found) return Unknown(text);
         var at = request.Query.GetValueOrDefault("site", site);
-        var step = found.Runner.Look(state => state.TryFind(found.Id, out var one) ? one.StepAt(at) : SiteStep.Applied);
+        var (step, isUnnamed) = found.Runner.Look(state => state.TryFind(found.Id, out var one) ? (one.StepAt(at), one.Key.MetaId.Length == 0) : (SiteStep.Applied, false));
+        var localId = request.Query.GetValueOrDefault("localId", "");
         if (step is not (SiteStep.Failed or SiteStep.InDoubt))
         {
             return ApiAnswer.Failure(
                 site, 409, "nothing-to-resolve", "There is nothing to resolve", $"the operation is {OperationState.NameOf(step)} at {at}; only what failed or is in doubt is resolved");
         }
 
+        if (localId.Length > Bounds.LocalIdSizeMax || (how == Resolve.Done && isUnnamed && localId.Length == 0))
+        {
+            return ApiAnswer.Failure(
+                site, 422, "local-id", "The id of what was created is needed",
+                $"tell with localId (--local-id) which id the service at {at} gave it, of at most {Bounds.LocalIdSizeMax} bytes");
+        }
+
         using var bound = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.ApiTimeMaxMs), time);
-        await found.Runner.ResolveAsync(found.Id, at, how, bound.Token);
+        await found.Runner.ResolveAsync(new ResolvedEntry(found.Id, at, how, how == Resolve.Done ? localId : ""), bound.Token);
         return await OperationAsync(text, request with { Query = request.Query.Remove("wait") });
     }
 }

@@ -57,7 +57,7 @@ public abstract record GroupEntry
             2 => OutcomeEntry.Read(ref reader),
             3 => AppliedEntry.Read(ref reader),
             4 => new DeciderEntry(reader.Id(), reader.Text(Bounds.SiteNameLengthMax), reader.Text(Bounds.SiteNameLengthMax)),
-            5 => new ResolvedEntry(reader.Id(), reader.Text(Bounds.SiteNameLengthMax), (Resolve)reader.Byte()),
+            5 => ResolvedEntry.Read(ref reader),
             _ => null,
         };
         return reader.IsWhole && entry is { IsValid: true } ? entry : null;
@@ -167,17 +167,24 @@ public enum Resolve : byte
     Retry = 1,
     /// <summary>Leave it out.</summary>
     Skip = 2,
+    /// <summary>It was executed there.</summary>
+    Done = 3,
 }
 
 /// <summary>A person has resolved what failed, or is in doubt, at a site.</summary>
 /// <param name="Id">The operation.</param>
 /// <param name="Site">The site.</param>
-/// <param name="How">What is to be done there.</param>
-public sealed record ResolvedEntry(OperationId Id, string Site, Resolve How) : GroupEntry
+/// <param name="How">What is to be done there, or was.</param>
+/// <param name="LocalId">The id that the replica got there, of a create that was executed; else empty.</param>
+/// <param name="MetaId">The replicant's meta-id, where it has none yet; else empty.</param>
+public sealed record ResolvedEntry(OperationId Id, string Site, Resolve How, string LocalId = "", string MetaId = "") : GroupEntry
 {
     private protected override byte Tag => 5;
 
-    private protected override void Write(EntryWriter writer) => writer.Id(Id).Text(Site).Byte((byte)How);
+    private protected override void Write(EntryWriter writer) => writer.Id(Id).Text(Site).Byte((byte)How).Text(LocalId).Text(MetaId);
+
+    internal static ResolvedEntry Read(ref EntryReader reader) => new(
+        reader.Id(), reader.Text(Bounds.SiteNameLengthMax), (Resolve)reader.Byte(), reader.Text(Bounds.LocalIdSizeMax), reader.Text(Bounds.LocalIdSizeMax));
 
     private protected override bool IsValid => Site.Length > 0 && Enum.IsDefined(How);
 }

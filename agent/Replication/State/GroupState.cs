@@ -95,24 +95,24 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
         if (!_operations.TryGetValue(outcome.Id, out var state) || state.Decision is not null) return;
         if (state.Decider != outcome.Site || state.Claim != outcome.Claim) return;
         state.Decision = outcome.Decision;
-        if (outcome.Decision == Decision.Accepted) Accept(state, outcome, effects);
+        if (outcome.Decision == Decision.Accepted) Accept(state, outcome.Site, outcome.MetaId, outcome.Answer, effects);
         else Refuse(state, outcome.Answer, effects);
     }
 
-    private void Accept(OperationState state, OutcomeEntry outcome, List<Effect> effects)
+    private void Accept(OperationState state, string site, string metaId, ServiceResult answer, List<Effect> effects)
     {
-        if (state.Key.MetaId.Length == 0 && outcome.MetaId.Length > 0)
+        if (state.Key.MetaId.Length == 0 && metaId.Length > 0)
         {
             var waiting = _queues.Remove(QueueKey(state), out var alone) ? alone : [state];
-            state.Key = state.Key with { MetaId = outcome.MetaId };
+            state.Key = state.Key with { MetaId = metaId };
             if (_queues.TryGetValue(state.Key, out var queue)) queue.AddRange(waiting);
             else _queues[state.Key] = waiting;
         }
 
-        state.Set(outcome.Site, SiteStep.Applied, outcome.Answer);
-        if (state.Kind == OperationKind.Create) effects.Add(new ReplicantMade(state, outcome.Site, LocalIdOf(state, outcome.Answer)));
+        state.Set(site, SiteStep.Applied, answer);
+        if (state.Kind == OperationKind.Create) effects.Add(new ReplicantMade(state, site, LocalIdOf(state, answer)));
         effects.Add(new Decided(state));
-        AfterStep(state, outcome.Site, effects);
+        AfterStep(state, site, effects);
     }
 
     private void Refuse(OperationState state, ServiceResult answer, List<Effect> effects)
@@ -139,10 +139,14 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
             SiteResult.Skipped => SiteStep.Skipped,
             _ => SiteStep.InDoubt,
         };
-        state.Set(applied.Site, step, applied.Answer);
-        if (step == SiteStep.Applied && state.Kind == OperationKind.Create)
-            effects.Add(new ReplicaMade(state, applied.Site, LocalIdOf(state, applied.Answer)));
-        AfterStep(state, applied.Site, effects);
+        Step(state, applied.Site, step, applied.Answer, effects);
+    }
+
+    private void Step(OperationState state, string site, SiteStep step, ServiceResult answer, List<Effect> effects)
+    {
+        state.Set(site, step, answer);
+        if (step == SiteStep.Applied && state.Kind == OperationKind.Create) effects.Add(new ReplicaMade(state, site, LocalIdOf(state, answer)));
+        AfterStep(state, site, effects);
     }
 
     private void Replace(long index, DeciderEntry decider, List<Effect> effects)
@@ -167,15 +171,30 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
             return;
         }
 
-        if (state.Decision is null)
+        var answer = (state.AnswerAt(resolved.Site) ?? new ServiceResult(0, "", "")) with { LocalId = resolved.LocalId };
+        if (resolved.How == Resolve.Done) Done(state, resolved, answer, effects);
+        else if (state.Decision is null) NotExecuted(state, answer, effects);
+        else Step(state, resolved.Site, SiteStep.Skipped, answer, effects);
+    }
+
+    private void NotExecuted(OperationState state, ServiceResult answer, List<Effect> effects)
+    {
+        state.Decision = Decision.NotExecuted;
+        Refuse(state, answer, effects);
+    }
+
+    private void Done(OperationState state, ResolvedEntry resolved, ServiceResult answer, List<Effect> effects)
+    {
+        if (state.Decision is not null)
         {
-            state.Decision = Decision.NotExecuted;
-            Refuse(state, state.AnswerAt(resolved.Site) ?? new ServiceResult(0, "", ""), effects);
+            Step(state, resolved.Site, SiteStep.Applied, answer, effects);
             return;
         }
 
-        state.Set(resolved.Site, SiteStep.Skipped, state.AnswerAt(resolved.Site));
-        AfterStep(state, resolved.Site, effects);
+        // Without an id nobody could name what was created.
+        if (state.Key.MetaId.Length == 0 && resolved.MetaId.Length == 0) return;
+        state.Decision = Decision.Accepted;
+        Accept(state, resolved.Site, resolved.MetaId, answer, effects);
     }
 
     // What failed had let later operations pass; tried again, it comes after them, since that is when a person asked.

@@ -219,7 +219,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
         // What was sent just before a crash may still be on its way into the service: a person is slower than that.
         if (_seenInDoubt.AddOrUpdate($"{id}@{name}", 1, (_, times) => times + 1) < 3) return;
         var isDone = sites.History.Applied.Any(done => done.Site == name && done.Operation == number);
-        var answer = await sites.AskAsync(site, HttpMethod.Post, $"/_cheops/v1/operations/{id}/{(isDone ? "skip" : "retry")}");
+        var answer = await sites.AskAsync(site, HttpMethod.Post, $"/_cheops/v1/operations/{id}/{(isDone ? "done" : "retry")}");
         if (answer.Status != 200) return;
         Interlocked.Increment(ref _resolved);
         _seenInDoubt.TryRemove($"{id}@{name}", out _);

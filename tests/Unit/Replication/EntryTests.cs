@@ -37,7 +37,7 @@ public sealed class EntryTests
         Gen.Select(Id, Name, Answer, Name).Select(GroupEntry (t) => new OutcomeEntry(t.Item1, t.Item2, Decision.Refused, t.Item4, t.Item3)),
         Gen.Select(Id, Name, Answer).Select(GroupEntry (t) => new AppliedEntry(t.Item1, t.Item2, SiteResult.InDoubt, t.Item3)),
         Gen.Select(Id, Name, Name).Select(GroupEntry (t) => new DeciderEntry(t.Item1, t.Item2, t.Item3)),
-        Gen.Select(Id, Name).Select(GroupEntry (t) => new ResolvedEntry(t.Item1, t.Item2, Resolve.Skip)));
+        Gen.Select(Id, Name, Name).Select(GroupEntry (t) => new ResolvedEntry(t.Item1, t.Item2, Resolve.Done, t.Item3, t.Item2)));
 
     [Fact]
     public void An_entry_is_read_back_as_it_was_written() => AnyEntry.Sample(entry =>

@@ -107,6 +107,42 @@ public sealed class GroupStateTests
     }
 
     [Fact]
+    public void What_a_person_knows_as_executed_where_it_was_to_be_decided_is_accepted_and_followed()
+    {
+        var state = new GroupState("Site2", Sites);
+        Apply(state, 1, new ProposedEntry(Make(1, "a")));
+        Apply(state, 2, new AppliedEntry(new OperationId(1), "Site1", SiteResult.InDoubt, Fine));
+        var effects = Apply(state, 3, new ResolvedEntry(new OperationId(1), "Site1", Resolve.Done, "17"));
+        Assert.Equal("17", effects.OfType<ReplicantMade>().Single().LocalId);
+        Assert.False(effects.OfType<CarryOut>().Single().Decides);
+        Assert.Equal(SiteStep.Applied, state.Open.Single().StepAt("Site1"));
+    }
+
+    [Fact]
+    public void A_create_that_nobody_can_name_is_accepted_only_with_its_ids()
+    {
+        var state = new GroupState("Site2", Sites);
+        Apply(state, 1, new ProposedEntry(Make(1, "")));
+        Apply(state, 2, new AppliedEntry(new OperationId(1), "Site1", SiteResult.InDoubt, Fine));
+        Assert.Empty(Apply(state, 3, new ResolvedEntry(new OperationId(1), "Site1", Resolve.Done)));
+        Assert.Null(state.Open.Single().Decision);
+        var made = Apply(state, 4, new ResolvedEntry(new OperationId(1), "Site1", Resolve.Done, "17", "m")).OfType<ReplicantMade>().Single();
+        Assert.Equal(("m", "17"), (made.Operation.Key.MetaId, made.LocalId));
+    }
+
+    [Fact]
+    public void What_a_person_knows_as_executed_where_it_followed_is_applied_there()
+    {
+        var state = new GroupState("Site2", Sites);
+        Apply(state, 1, new ProposedEntry(Make(1, "a")));
+        Apply(state, 2, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "", Fine));
+        Apply(state, 3, new AppliedEntry(new OperationId(1), "Site3", SiteResult.InDoubt, Fine));
+        var effects = Apply(state, 4, new ResolvedEntry(new OperationId(1), "Site3", Resolve.Done, "9"));
+        Assert.Equal(("Site3", "9"), effects.OfType<ReplicaMade>().Select(made => (made.Site, made.LocalId)).Single());
+        Assert.Equal("Site1=applied; Site2=pending; Site3=applied", state.Open.Single().Describe());
+    }
+
+    [Fact]
     public void A_deleted_name_that_was_made_anew_keeps_its_record()
     {
         var behind = new GroupState("Site2", Sites);
