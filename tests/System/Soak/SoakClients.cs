@@ -116,12 +116,18 @@ internal sealed class SoakClients(SoakSites sites, int seed)
 
     private async Task<Answer?> TryAsync(int site, HttpMethod method, string path, string? scope, string? body)
     {
+        var number = method == HttpMethod.Get ? "" : SoakSites.NumberIn(path);
+        if (number.Length > 0) sites.Note(number, $"a client asks {SoakSites.NameOf(site)}: {method} {path} {body} Scope: {scope}");
         try
         {
-            return await sites.SendAsync(site, method, path, scope, body);
+            var answer = await sites.SendAsync(site, method, path, scope, body);
+            if (number.Length > 0)
+                sites.Note(number, $"{SoakSites.NameOf(site)} answers {answer.Status} {answer.Fields.GetValueOrDefault("Cheops-Operation")} {answer.Fields.GetValueOrDefault("Cheops-Replicas")} {answer.Body}");
+            return answer;
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
         {
+            if (number.Length > 0) sites.Note(number, $"no answer: {e.Message}");
             return null;
         }
     }
@@ -219,6 +225,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
         // What was sent just before a crash may still be on its way into the service: a person is slower than that.
         if (_seenInDoubt.AddOrUpdate($"{id}@{name}", 1, (_, times) => times + 1) < 3) return;
         var isDone = sites.History.Applied.Any(done => done.Site == name && done.Operation == number);
+        sites.Note(number, $"a person says at {name}: operation {id} was {(isDone ? "done" : "not done")}");
         var answer = await sites.AskAsync(site, HttpMethod.Post, $"/_cheops/v1/operations/{id}/{(isDone ? "done" : "retry")}");
         if (answer.Status != 200) return;
         Interlocked.Increment(ref _resolved);

@@ -35,6 +35,7 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
             }
             finally
             {
+                sites.Note("", $"at {SoakSites.NameOf(site)}: repaired");
                 lock (_gate) _broken.Remove(site);
             }
         }
@@ -62,12 +63,16 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
         _ => TroubleAsync(site, random, stop),
     };
 
-    private void Note(string what) => _counts.AddOrUpdate(what, 1, (_, count) => count + 1);
+    private void Note(int site, string what)
+    {
+        _counts.AddOrUpdate(what, 1, (_, count) => count + 1);
+        sites.Note("", $"at {SoakSites.NameOf(site)}: {what}");
+    }
 
     private async Task KillAsync(int site, Random random, CancellationToken stop)
     {
         await sites[site].KillAsync();
-        Note("kills");
+        Note(site, "kills");
         await PauseAsync(random.Next(4000), stop);
         await sites[site].StartAsync();
     }
@@ -76,14 +81,14 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
     {
         sites[site].Agent.Signal(Daemon.SigTerm);
         Assert.Equal(0, await sites[site].Agent.WaitAsync());
-        Note("restarts");
+        Note(site, "restarts");
         await sites[site].StartAsync();
     }
 
     private async Task FreezeAsync(int site, Random random, CancellationToken stop)
     {
         sites[site].Agent.Signal(Daemon.SigStop);
-        Note("freezes");
+        Note(site, "freezes");
         await PauseAsync(random.Next(500, 5000), stop);
         sites[site].Agent.Signal(Daemon.SigCont);
     }
@@ -92,14 +97,14 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
     {
         var server = sites[site].NatsServer();
         Daemon.Signal(server, Daemon.SigKill);
-        Note("nats-server kills");
+        Note(site, "nats-server kills");
         await Wait.UntilAsync("the agent starts its nats-server again", () => sites[site].NatsServers().Any(pid => pid != server), more: () => sites[site].Log);
     }
 
     private async Task CutAsync(int site, Random random, CancellationToken stop)
     {
         await sites.Hosts.SetLinkAsync(site, up: false);
-        Note("cuts");
+        Note(site, "cuts");
         await PauseAsync(random.Next(500, 9000), stop);
         await sites.Hosts.HealAsync(site);
     }
@@ -108,7 +113,7 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
     {
         var from = 1 + ((site + random.Next(sites.Count - 1)) % sites.Count);
         await sites.Hosts.CutAsync(from, site);
-        Note("one-way cuts");
+        Note(site, "one-way cuts");
         await PauseAsync(random.Next(500, 9000), stop);
         await sites.Hosts.HealAsync(site);
     }
@@ -118,7 +123,7 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
         if (!_canLose) return;
         _canLose = await sites.Hosts.LoseAsync(site, random.Next(1, 20));
         if (!_canLose) return;
-        Note("lossy links");
+        Note(site, "lossy links");
         await PauseAsync(random.Next(500, 9000), stop);
         await sites.Hosts.HealAsync(site);
     }
@@ -127,7 +132,7 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
     {
         var ballast = Path.Combine(sites.DiskOf(site), "ballast");
         await Commands.RunAsync(["dd", "if=/dev/zero", $"of={ballast}", "bs=64k"]);
-        Note("full disks");
+        Note(site, "full disks");
         await PauseAsync(random.Next(500, 6000), stop);
         File.Delete(ballast);
     }
@@ -166,7 +171,7 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
             }
             ,
         };
-        Note("service troubles");
+        Note(site, "service troubles");
         await PauseAsync(random.Next(500, 4000), stop);
         service.Behaviour = null;
     }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
 using Cheops.Tests.Simulation.Checkers;
@@ -29,6 +30,11 @@ internal sealed class SoakSites : IAsyncDisposable
     public NetworkNamespaces Hosts { get; }
 
     public History History { get; } = new();
+
+    /// <summary>What happened, with the number of the change or the thing's key: what a person reads of a run that failed.</summary>
+    public ConcurrentQueue<(DateTime At, string About, string What)> Story { get; } = new();
+
+    public void Note(string about, string what) => Story.Enqueue((DateTime.UtcNow, about, what));
 
     public int Count => _sites.Count;
 
@@ -82,6 +88,7 @@ internal sealed class SoakSites : IAsyncDisposable
                 if (method is "PUT" or "DELETE" && last.GetValueOrDefault(key) == change) return;
                 last[key] = change;
                 History.OnApplied(site.Name, key, change);
+                Note(change, $"{site.Name}'s service carries out {method} on {key}");
             },
         };
         service.MakeLocal(10 * number);

@@ -45,7 +45,7 @@ public sealed class SoakTests(ITestOutputHelper output)
 
         var broken = Check.Everything(sites.History).Select(one => $"{one.Promise}: {one.Detail}").Concat(clients.Lies).ToList();
         Tell($"{clients.Summary}; {faults.Summary}; {(broken.Count == 0 ? "nothing lost, nothing doubled, one order, ids one to one, status true" : $"{broken.Count} promises broken")}");
-        Assert.True(broken.Count == 0, $"seed {seed}:\n{string.Join('\n', broken.Take(50))}\n{sites.Logs()}");
+        Assert.True(broken.Count == 0, $"seed {seed}:\n{string.Join('\n', broken.Take(50).Select(one => $"{one}\n{StoryOf(sites, one)}"))}\n{sites.Logs()}");
         Assert.True(clients.Accepted > 0 && faults.Count > 0, "nothing happened");
     }
 
@@ -74,6 +74,16 @@ public sealed class SoakTests(ITestOutputHelper output)
 
             await Task.Delay(TimeSpan.FromSeconds(1), CancellationToken.None);
         }
+    }
+
+    // The changes and things that a broken promise names, and the faults meanwhile.
+    private static string StoryOf(SoakSites sites, string broken)
+    {
+        var named = broken.Split(' ', ',').ToHashSet();
+        var (first, last) = sites.Story.Where(one => named.Contains(one.About)).Select(one => one.At).DefaultIfEmpty().Aggregate(
+            (DateTime.MaxValue, DateTime.MinValue), ((DateTime First, DateTime Last) span, DateTime at) => (at < span.First ? at : span.First, at > span.Last ? at : span.Last));
+        return string.Join('\n', sites.Story.Where(one => named.Contains(one.About) || (one.About.Length == 0 && one.At > first.AddSeconds(-10) && one.At < last.AddSeconds(2)))
+            .Select(one => $"    {one.At:HH:mm:ss.fff} {one.What}"));
     }
 
     private void Tell(string line)
