@@ -7,6 +7,7 @@ using Cheops.Proto.Operations;
 namespace Cheops.Agent.Replication;
 
 /// <summary>One operation to be carried out at this site.</summary>
+/// <param name="Group">Its group.</param>
 /// <param name="Operation">What it carries.</param>
 /// <param name="State">Where it stands.</param>
 /// <param name="Replicant">The replicant as the table has it; null while it is not made.</param>
@@ -15,7 +16,7 @@ namespace Cheops.Agent.Replication;
 /// <param name="EarlierDone">Completes when all that was accepted before it is done here; tells whether there was anything to wait for.</param>
 /// <param name="IsToDo">Whether it is still this site's to do: what the group has recorded meanwhile may say that it is done.</param>
 internal sealed record ExecutionTask(
-    Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo);
+    GroupId Group, Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo);
 
 /// <summary>
 /// Carries one operation out against this site's own service instance, which sees an ordinary request (DESIGN.md
@@ -137,7 +138,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     private async Task<ServiceReply> SendAsync(ExecutionTask task, CancellationToken cancellation)
     {
         var operation = task.Operation;
-        if (operation.Repetition == Repetition.Marked) await journal.SendingAsync(operation.Id);
+        if (operation.Repetition == Repetition.Marked) await journal.SendingAsync(task.Group, task.State.Index, operation.Id);
         var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => BuildAsync(task, caller, cancellation), cancellation);
         if (operation.Repetition != Repetition.Marked) return reply;
         if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);

@@ -69,6 +69,7 @@ internal sealed class GroupRunner : IGroupMachine
     {
         (Founding, _parts, _replayFrom) = (founding, parts, replayFrom);
         _state = new GroupState(parts.Site, founding.Sites);
+        parts.Journal.ForgetBefore(founding.Id, replayFrom);
     }
 
     /// <summary>The group that it drives.</summary>
@@ -189,7 +190,6 @@ internal sealed class GroupRunner : IGroupMachine
 
     private void Forget(OperationState state)
     {
-        _parts.Journal.Forget(state.Id);
         if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash);
         _verdicts.TryRemove(state.Id, out _);
         _begun.Remove(state.Id);
@@ -306,7 +306,7 @@ internal sealed class GroupRunner : IGroupMachine
         if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
         var operation = await ReadAsync(state);
         var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) : null;
-        var task = new ExecutionTask(operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next));
+        var task = new ExecutionTask(Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next));
         var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
         _verdicts[state.Id] = verdict;
         if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;
@@ -469,7 +469,11 @@ internal sealed class GroupRunner : IGroupMachine
     }
 
     /// <summary>A checkpoint is durable: what lies before <paramref name="index"/> is not needed again.</summary>
-    public void Checkpointed(long index) => Interlocked.Exchange(ref _replayFrom, index);
+    public void Checkpointed(long index)
+    {
+        Interlocked.Exchange(ref _replayFrom, index);
+        _parts.Journal.ForgetBefore(Founding.Id, index);
+    }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync([EnumeratorCancellation] CancellationToken cancellation = default)

@@ -23,12 +23,15 @@ internal sealed class Journal
     private readonly IOperationLog _log;
     private readonly LogRetention _retention;
     private readonly Lock _gate = new();
+    private long _heldFrom = long.MaxValue;
 
     /// <summary>What is noted of an operation.</summary>
+    /// <param name="Group">The operation's group.</param>
+    /// <param name="Index">Where it stands in the group's log.</param>
     /// <param name="Position">Position of the oldest record of it.</param>
     /// <param name="Status">The status that was answered; 0 when only the sending is noted.</param>
     /// <param name="LocalId">The id that the answer told; empty for none.</param>
-    internal sealed record Note(long Position, int Status, string LocalId);
+    internal sealed record Note(GroupId Group, long Index, long Position, int Status, string LocalId);
 
     private Journal(IOperationLog log, LogRetention retention, ConcurrentDictionary<OperationId, Note> notes) =>
         (_log, _retention, _notes) = (log, retention, notes);
@@ -43,11 +46,13 @@ internal sealed class Journal
         {
             if (record.Kind is not (SendingKind or AnsweredKind)) return;
             var reader = new EntryReader(payload.ToArray());
+            var group = new GroupId(reader.Id().Value);
+            var index = reader.Number();
             var id = reader.Id();
             var status = reader.Small();
             var local = reader.Text(Proto.Bounds.LocalIdSizeMax);
             if (!reader.IsWhole) return;
-            _notes.AddOrUpdate(id, new Note(position, status, local), (_, before) => new Note(before.Position, status, local));
+            _notes.AddOrUpdate(id, new Note(group, index, position, status, local), (_, before) => before with { Status = status, LocalId = local });
         }
 
         /// <summary>The journal of the log that was opened.</summary>
@@ -63,20 +68,24 @@ internal sealed class Journal
     public Note? Find(OperationId id) => _notes.GetValueOrDefault(id);
 
     /// <summary>Notes, durably, that an operation is about to be sent.</summary>
+    /// <param name="group">Its group.</param>
+    /// <param name="index">Where it stands in the group's log.</param>
+    /// <param name="id">The operation.</param>
     /// <exception cref="OperationLogException">It is not noted: the operation must not be sent.</exception>
-    public async ValueTask SendingAsync(OperationId id)
+    public async ValueTask SendingAsync(GroupId group, long index, OperationId id)
     {
         if (_notes.ContainsKey(id)) return;
-        var position = await AppendAsync(SendingKind, id, 0, "");
+        var position = await AppendAsync(SendingKind, id, new Note(group, index, 0, 0, ""));
         await _log.WaitDurableAsync(position);
     }
 
     /// <summary>Notes what was answered; durable with whatever is next made durable.</summary>
     public async ValueTask AnsweredAsync(OperationId id, int status, string localId)
     {
+        if (!_notes.TryGetValue(id, out var note)) return;
         try
         {
-            await AppendAsync(AnsweredKind, id, status, localId);
+            await AppendAsync(AnsweredKind, id, note with { Status = status, LocalId = localId });
         }
         catch (OperationLogException)
         {
@@ -84,29 +93,49 @@ internal sealed class Journal
         }
     }
 
-    private async ValueTask<long> AppendAsync(byte kind, OperationId id, int status, string localId)
+    private async ValueTask<long> AppendAsync(byte kind, OperationId id, Note note)
     {
-        var payload = new EntryWriter().Id(id).Small(status).Text(localId).Written;
+        var payload = new EntryWriter().Id(new OperationId(note.Group.Value)).Number(note.Index).Id(id).Small(note.Status).Text(note.LocalId).Written;
         var position = await _log.AppendAsync(new LogRecord { Group = Owner, Kind = kind, Payload = payload });
-        _notes.AddOrUpdate(id, new Note(position, status, localId), (_, before) => new Note(before.Position, status, localId));
+        _notes.AddOrUpdate(id, note with { Position = position }, (_, before) => note with { Position = before.Position });
 
         // Until here the group's own need of the operation's entry, which lies before, held the log.
-        Retain();
+        lock (_gate)
+        {
+            if (position < _heldFrom) _retention.Keep(Owner, _heldFrom = position);
+        }
+
         return position;
     }
 
-    /// <summary>Forgets an operation that the group has recorded.</summary>
+    /// <summary>Forgets an operation that was surely not executed, or that a person wants to have tried again.</summary>
     public void Forget(OperationId id)
     {
         if (_notes.TryRemove(id, out _)) Retain();
+    }
+
+    /// <summary>
+    /// Forgets what stands before an index of a group's log, from which on the group's entries are applied again after a
+    /// crash: until then what became of an operation may be in entries of which the next start does not know yet whether
+    /// they are committed.
+    /// </summary>
+    public void ForgetBefore(GroupId group, long index)
+    {
+        foreach (var (id, note) in _notes)
+        {
+            if (note.Group == group && note.Index < index) _notes.TryRemove(id, out _);
+        }
+
+        Retain();
     }
 
     private void Retain()
     {
         lock (_gate)
         {
-            if (_notes.IsEmpty) _retention.Forget(Owner);
-            else _retention.Keep(Owner, _notes.Values.Min(note => note.Position));
+            _heldFrom = _notes.IsEmpty ? long.MaxValue : _notes.Values.Min(note => note.Position);
+            if (_heldFrom == long.MaxValue) _retention.Forget(Owner);
+            else _retention.Keep(Owner, _heldFrom);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Cheops.Tests.Simulation.Checkers;
 using Xunit.Abstractions;
 
@@ -79,7 +80,7 @@ public sealed class SoakTests(ITestOutputHelper output)
     // The changes and things that a broken promise names, and the faults meanwhile.
     private static string StoryOf(SoakSites sites, string broken)
     {
-        var named = broken.Split(' ', ',').ToHashSet();
+        var named = Regex.Matches(broken, @"\bthing-\d+|(?<=: |after |before |showed )\d+").Select(match => match.Value).ToHashSet();
         var (first, last) = sites.Story.Where(one => named.Contains(one.About)).Select(one => one.At).DefaultIfEmpty().Aggregate(
             (DateTime.MaxValue, DateTime.MinValue), ((DateTime First, DateTime Last) span, DateTime at) => (at < span.First ? at : span.First, at > span.Last ? at : span.Last));
         return string.Join('\n', sites.Story.Where(one => named.Contains(one.About) || (one.About.Length == 0 && one.At > first.AddSeconds(-10) && one.At < last.AddSeconds(2)))
