@@ -423,6 +423,12 @@ public static class Bounds
     /// <summary>Operations under way at one time at one site.</summary>
     public const int OperationsUnderWayMax = 256;
 
+    /// <summary>How long a following site gathers what it has carried out before it tells the group, in milliseconds.</summary>
+    public const int AppliedGatherMs = 20;
+
+    /// <summary>Operations that are told of together; all that are under way.</summary>
+    public const int AppliedManyMax = OperationsUnderWayMax;
+
     /// <summary>Operations of one group that are not finished at all sites; past it new ones are refused as busy.</summary>
     public const int OperationsPendingMax = 100_000;
 

@@ -155,6 +155,7 @@ public sealed partial class GroupHost : IGroupHost
         }
 
         if (_site.Post.IsUp(site)) _ = MeetAsync(site);
+        else _site.Post.GiveUp(site);
     }
 
     // Called by the transport: nothing is done here that takes time.

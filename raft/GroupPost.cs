@@ -129,6 +129,15 @@ internal sealed class GroupPost : IDisposable
         }
     }
 
+    /// <summary>Ends all waiting for a site that is not there any more: what it was asked may have arrived.</summary>
+    public void GiveUp(string site)
+    {
+        foreach (var question in _questions.Values)
+        {
+            if (string.Equals(question.Site, site, StringComparison.Ordinal)) question.Answer.TrySetException(new TimeoutException($"{site} is not there any more"));
+        }
+    }
+
     /// <summary>Ends all waiting.</summary>
     [SuppressMessage("Usage", "CA1816", Justification = "There is no finalizer.")]
     public void Dispose()

@@ -11,6 +11,8 @@ internal sealed partial class ReplicaGroup
     private const long GrantHandOver = 1;
     private const long GrantCampaign = 2;
 
+    private long _grantedAt;
+
     /// <inheritdoc/>
     public async ValueTask LeadAsync(string site, CancellationToken cancellation = default)
     {
@@ -88,29 +90,56 @@ internal sealed partial class ReplicaGroup
         var leader = node.Leader?.Site;
         var isGranted = question.A switch
         {
-            GrantLeaderLost => leader is null || (!IsHere(leader) && !IsReachable(leader)),
+            GrantLeaderLost => leader is null || (!IsHere(leader) && await IsLostAsync(leader)),
             _ => leader is null || string.Equals(leader, from, StringComparison.Ordinal),
         };
+        if (isGranted) Volatile.Write(ref _grantedAt, _site.Time.GetTimestamp());
         await ReplyAsync(from, question, isGranted ? 1 : 0);
         if (!isGranted) return;
         if (question.A == GrantCampaign) await node.CampaignAsync(_site.Closing);
         else await node.GrantAsync(GrantTime, _site.Closing);
     }
 
+    // That a site is gone is known when something was sent to it: then it answers, or the mesh learns that nobody is there.
+    private async ValueTask<bool> IsLostAsync(string leader)
+    {
+        var answer = AnswersAsync(leader);
+        for (var deadline = new Deadline(_site.Time, GrantTime / 2); !answer.IsCompleted && IsReachable(leader) && !deadline.IsPast;)
+            await Task.WhenAny(answer, Task.Delay(TimeSpan.FromMilliseconds(5), _site.Time, _site.Closing));
+        return !IsReachable(leader);
+    }
+
+    private async Task<bool> AnswersAsync(string site)
+    {
+        try
+        {
+            await AskAsync(site, new GroupFrame { Kind = GroupFrameKind.Barrier, A = _log.CommitIndex }, default, GrantTime / 2, _site.Closing);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or TimeoutException or OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
     // The mesh knows that the leader is gone: nobody has to wait until it has been silent for long. The sites that are
-    // there take turns, so that they do not split the votes.
+    // there take turns, and who has just granted another its vote waits, so that they do not split the votes.
     private async Task ReplaceLeaderAsync(RaftNode node, RaftMember lost)
     {
         try
         {
-            var candidates = Founding.Sites.Where(s => IsHere(s) || IsReachable(s)).ToList();
-            await Task.Delay(GrantTime * (candidates.IndexOf(_site.Name) / 4.0), _site.Time, _site.Closing);
+            var turn = TurnTime * Founding.Sites.Where(s => IsHere(s) || IsReachable(s)).ToList().IndexOf(_site.Name);
+            await Task.Delay(turn, _site.Time, _site.Closing);
             for (var attempt = 0; attempt < 10 && Volatile.Read(ref _node) == node && (node.Leader is null || node.Leader == lost); attempt++)
             {
                 if (IsReachable(lost.Site)) return;
-                await Task.WhenAll(_others.Where(IsReachable).Select(v => GrantsAsync(v, GrantLeaderLost)));
-                await node.CampaignAsync(_site.Closing);
-                await Task.Delay(GrantTime * (0.5 + candidates.IndexOf(_site.Name) / 4.0), _site.Time, _site.Closing);
+                if (!HasGranted)
+                {
+                    await Task.WhenAll(_others.Where(IsReachable).Select(v => GrantsAsync(v, GrantLeaderLost)));
+                    if (!HasGranted) await node.CampaignAsync(_site.Closing);
+                }
+
+                await Task.Delay((GrantTime / 2) + turn, _site.Time, _site.Closing);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or DotNext.Net.Cluster.Consensus.Raft.QuorumUnreachableException)
@@ -118,6 +147,11 @@ internal sealed partial class ReplicaGroup
             // The group is asleep, or the host closes.
         }
     }
+
+    private bool HasGranted => Volatile.Read(ref _grantedAt) is > 0 and var at && _site.Time.GetElapsedTime(at) < GrantTime / 2;
+
+    // Long enough for the others to hear of whoever went before.
+    private TimeSpan TurnTime => GrantTime / 8;
 
     private TimeSpan GrantTime => TimeSpan.FromMilliseconds(ElectionTime.LowerValue / 4.0);
 }

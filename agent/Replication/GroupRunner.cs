@@ -53,6 +53,8 @@ internal sealed class GroupRunner : IGroupMachine
     private readonly ConcurrentDictionary<OperationId, KeptAnswer?> _awaited = new();
     private readonly ConcurrentDictionary<OperationId, Verdict> _verdicts = new();
     private GroupState _state;
+    private readonly OperationWaiters _waiters = new();
+    private readonly AppliedReports _reports;
     private TaskCompletionSource _changed = NewSignal();
     private long _keptSize;
     private long _replayFrom;
@@ -70,6 +72,7 @@ internal sealed class GroupRunner : IGroupMachine
         (Founding, _parts, _replayFrom) = (founding, parts, replayFrom);
         _state = new GroupState(parts.Site, founding.Sites);
         parts.Journal.ForgetBefore(founding.Id, replayFrom);
+        _reports = new AppliedReports(parts.Site, entry => ProposeAsync(entry, () => !entry.Applied.Any(one => IsPendingHere(one.Id))), parts.Time);
     }
 
     /// <summary>The group that it drives.</summary>
@@ -142,12 +145,15 @@ internal sealed class GroupRunner : IGroupMachine
             case CarryOut next when _replayed:
                 Start(next);
                 break;
-            case Decided or StepChanged:
-                Pulse();
+            case Decided decided:
+                Pulse(decided.Operation);
+                break;
+            case StepChanged changed:
+                Pulse(changed.Operation);
                 break;
             case Finished finished:
                 Forget(finished.Operation);
-                Pulse();
+                Pulse(finished.Operation);
                 break;
         }
     }
@@ -160,7 +166,13 @@ internal sealed class GroupRunner : IGroupMachine
         _parts.Journal.Forget(id);
     }
 
-    private void Pulse()
+    private void Pulse(OperationState operation)
+    {
+        _waiters.Changed(operation.Id);
+        PulseAny();
+    }
+
+    private void PulseAny()
     {
         var changed = _changed;
         _changed = NewSignal();
@@ -343,11 +355,15 @@ internal sealed class GroupRunner : IGroupMachine
 
     private Task RecordAsync(OperationState state, bool decides, Verdict verdict, long claim)
     {
+        if (!decides && verdict is { Kind: VerdictKind.Done, Result.Excerpt: "" } && Look(now => now.QueueOf(state.Key).Count <= 1))
+            return _reports.AddAsync(state.Id, verdict.Result);
         GroupEntry entry = decides && verdict.Decision is { } decision
             ? new OutcomeEntry(state.Id, _parts.Site, decision, verdict.MetaId, verdict.Result, claim)
             : new AppliedEntry(state.Id, _parts.Site, verdict.SiteResult, verdict.Result);
         return ProposeAsync(entry, () => decides ? state.Decision is not null || state.Decider != _parts.Site : state.StepAt(_parts.Site) != SiteStep.Pending);
     }
+
+    private bool IsPendingHere(OperationId id) => _state.TryFind(id, out var state) && state.StepAt(_parts.Site) == SiteStep.Pending;
 
     // Entries of this kind are as good as once when they come twice, so that one whose fate is unknown is proposed again.
     private async Task ProposeAsync(GroupEntry entry, Func<bool> isRecorded)
@@ -426,7 +442,7 @@ internal sealed class GroupRunner : IGroupMachine
             {
                 if (!_state.TryFind(id, out var state)) throw new GroupException(GroupError.Unknown, $"the operation {id} is not known");
                 if (isSo(state)) return state;
-                changed = _changed.Task;
+                changed = _waiters.ChangeOf(id);
             }
 
             await changed.OrCancelled(cancellation);
@@ -521,7 +537,8 @@ internal sealed class GroupRunner : IGroupMachine
             });
             foreach (var key in gone) _parts.Replicants.Gone(Founding.Id, key);
             foreach (var record in records) _parts.Replicants.Import(record);
-            Pulse();
+            _waiters.AllChanged();
+            PulseAny();
             _seenUntil = Math.Max(_seenUntil, index);
             if (!_replayed) return;
             foreach (var next in _state.AllHere().ToArray()) Start(next);

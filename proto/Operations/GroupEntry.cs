@@ -58,6 +58,7 @@ public abstract record GroupEntry
             3 => AppliedEntry.Read(ref reader),
             4 => new DeciderEntry(reader.Id(), reader.Text(Bounds.SiteNameLengthMax), reader.Text(Bounds.SiteNameLengthMax)),
             5 => ResolvedEntry.Read(ref reader),
+            16 => AppliedManyEntry.Read(ref reader),
             _ => null,
         };
         return reader.IsWhole && entry is { IsValid: true } ? entry : null;

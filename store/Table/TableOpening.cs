@@ -31,7 +31,7 @@ internal static class TableOpening
 
         // :: Step 2
         var hash = new KeyHash(checkpoints.Latest.Secret, options.HashMask);
-        var scan = new TableScan(checkpoints.Latest, options, hash);
+        TableScan? scan = new(checkpoints.Latest, options, hash);
         var damage = checkpoints.Damage ?? (isNew ? null : Read(scan, files, checkpoints.Latest, options));
 
         // :: Step 3
@@ -48,7 +48,16 @@ internal static class TableOpening
         // :: Step 4
         var device = new TableDevice(files);
         var store = Recover(device, checkpoints.Latest, options, hash);
-        return new OpenedTable(store, device, files, checkpoints, hash, scan.Keys, scan.Numbers, damage);
+        var opened = new OpenedTable(store, device, files, checkpoints, hash, scan.Keys, scan.Numbers, damage);
+        if (store.IndexSize >= TableWriter.LargeIndexBuckets) GiveBackMemory(ref scan);
+        return opened;
+    }
+
+    // What the scan had in memory, as much as the table itself has, is not needed again.
+    private static void GiveBackMemory(ref TableScan? scan)
+    {
+        scan = null;
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     private static void BeginEmpty(CheckedSegmentFiles files, TableCheckpoints checkpoints, ulong secret)

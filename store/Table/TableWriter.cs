@@ -11,8 +11,8 @@ namespace Cheops.Store.Table;
 /// </summary>
 internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions options) : IDisposable
 {
-    // An index of 2 MiB.
-    private const long LargeIndexBuckets = 1 << 15;
+    /// <summary>From so many buckets on, an index of 2 MiB, memory that was grown out of is given back at once.</summary>
+    internal const long LargeIndexBuckets = 1 << 15;
 
     private readonly Lock _gate = new();
     private readonly FasterKV<SpanByte, SpanByte> _store = opened.Store;

@@ -59,6 +59,9 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
             case AppliedEntry applied:
                 Follow(applied, effects);
                 break;
+            case AppliedManyEntry many:
+                foreach (var (id, answer) in many.Applied) Follow(new AppliedEntry(id, many.Site, SiteResult.Applied, answer), effects);
+                break;
             case DeciderEntry decider:
                 Replace(index, decider, effects);
                 break;

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using FASTER.core;
 
 namespace Cheops.Store.Log.Segments;
@@ -12,7 +11,8 @@ internal sealed class SegmentDevice : StorageDeviceBase
     private const uint IOError = 5; // EIO: FASTER wants a number
 
     private readonly ISegmentFiles _files;
-    private readonly BlockingCollection<Action> _work = [];
+    private readonly Queue<Action> _work = new();
+    private bool _isEnding;
     private readonly Thread _thread;
 
     public SegmentDevice(ISegmentFiles files)
@@ -33,7 +33,7 @@ internal sealed class SegmentDevice : StorageDeviceBase
     public Task RunAsync(Action action)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _work.Add(() =>
+        Enqueue(() =>
         {
             try
             {
@@ -50,7 +50,7 @@ internal sealed class SegmentDevice : StorageDeviceBase
 
     public override unsafe void WriteAsync(
         IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context) =>
-        _work.Add(() =>
+        Enqueue(() =>
         {
             try
             {
@@ -89,7 +89,7 @@ internal sealed class SegmentDevice : StorageDeviceBase
 
     public override void RemoveSegment(int segment) => _files.Remove(segment);
 
-    public override void RemoveSegmentAsync(int segment, AsyncCallback callback, IAsyncResult result) => _work.Add(() =>
+    public override void RemoveSegmentAsync(int segment, AsyncCallback callback, IAsyncResult result) => Enqueue(() =>
     {
         try
         {
@@ -103,16 +103,40 @@ internal sealed class SegmentDevice : StorageDeviceBase
         callback(result);
     });
 
+    private void Enqueue(Action action)
+    {
+        lock (_work)
+        {
+            ObjectDisposedException.ThrowIf(_isEnding, this);
+            _work.Enqueue(action);
+            Monitor.Pulse(_work);
+        }
+    }
+
+    // A monitor lets the thread sleep at once; the framework's collections look for work for a while first.
     private void Work()
     {
-        foreach (var action in _work.GetConsumingEnumerable()) action();
+        while (Next() is { } action) action();
+    }
+
+    private Action? Next()
+    {
+        lock (_work)
+        {
+            while (_work.Count == 0 && !_isEnding) Monitor.Wait(_work);
+            return _work.TryDequeue(out var action) ? action : null;
+        }
     }
 
     public override void Dispose()
     {
-        if (_work.IsAddingCompleted) return;
-        _work.CompleteAdding();
+        lock (_work)
+        {
+            if (_isEnding) return;
+            _isEnding = true;
+            Monitor.Pulse(_work);
+        }
+
         _thread.Join();
-        _work.Dispose();
     }
 }

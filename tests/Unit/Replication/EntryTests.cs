@@ -36,6 +36,7 @@ public sealed class EntryTests
         AnyOperation.Select(GroupEntry (operation) => new ProposedEntry(operation)),
         Gen.Select(Id, Name, Answer, Name).Select(GroupEntry (t) => new OutcomeEntry(t.Item1, t.Item2, Decision.Refused, t.Item4, t.Item3)),
         Gen.Select(Id, Name, Answer).Select(GroupEntry (t) => new AppliedEntry(t.Item1, t.Item2, SiteResult.InDoubt, t.Item3)),
+        Gen.Select(Name, Gen.Select(Id, Answer).Select(t => (t.Item1, t.Item2 with { Excerpt = "" })).Array[1, 5]).Select(GroupEntry (t) => new AppliedManyEntry(t.Item1, [.. t.Item2])),
         Gen.Select(Id, Name, Name).Select(GroupEntry (t) => new DeciderEntry(t.Item1, t.Item2, t.Item3)),
         Gen.Select(Id, Name, Name).Select(GroupEntry (t) => new ResolvedEntry(t.Item1, t.Item2, Resolve.Done, t.Item3, t.Item2)));
 
