@@ -5,6 +5,10 @@ namespace Cheops.Raft;
 
 internal sealed partial class ReplicaGroup : IMemberContext
 {
+    private static readonly TimeSpan TellPause = TimeSpan.FromMilliseconds(10);
+
+    private int _isTelling;
+
     TimeSpan IMemberContext.VoteTimeout => TimeSpan.FromMilliseconds(ElectionTime.LowerValue / 2);
 
     TimeSpan IMemberContext.AppendTimeout => TimeSpan.FromMilliseconds(ElectionTime.LowerValue);
@@ -46,15 +50,32 @@ internal sealed partial class ReplicaGroup : IMemberContext
 
     private bool ReachesMajority => Volatile.Read(ref _isAlone) || _others.Count(IsReachable) >= (_others.Length + 1) / 2;
 
-    // Followers need not wait for the next entries or heartbeat to learn that these are committed.
+    // Followers learn with the next entries how far is committed. When none come soon they are told, and need not wait for
+    // the next heartbeat.
     private void TellCommitted(long index)
     {
-        if (Volatile.Read(ref _node) is not { IsLeader: true } || index < _log.LastIndex) return;
-        if (_log.TermOf(index) is not { } term) return;
-        var notice = new GroupFrame { Kind = GroupFrameKind.Committed, Group = Id, Generation = (uint)Record.Generation, A = index, B = term };
-        foreach (var other in _others)
+        if (Volatile.Read(ref _node) is not { IsLeader: true } node || index < _log.LastIndex) return;
+        if (Interlocked.Exchange(ref _isTelling, 1) == 0) _ = TellSoonAsync(node);
+    }
+
+    private async Task TellSoonAsync(RaftNode node)
+    {
+        try
         {
-            if (IsReachable(other)) _ = TellAsync(other, notice);
+            await Task.Delay(TellPause, _site.Time, _site.Closing);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        Volatile.Write(ref _isTelling, 0);
+        var index = _log.CommitIndex;
+        if (!node.IsLeader || _log.TermOf(index) is not { } term) return;
+        var notice = new GroupFrame { Kind = GroupFrameKind.Committed, Group = Id, Generation = (uint)Record.Generation, A = index, B = term };
+        foreach (var member in node.Members)
+        {
+            if (member.IsRemote && member.ToldCommitted < index && IsReachable(member.Site)) _ = TellAsync(member.Site, notice);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text;
 using Cheops.Agent.Planning;
@@ -25,6 +26,9 @@ namespace Cheops.Agent.Replication;
 internal sealed partial class Replicants(string site, ProfileSet profiles, IReplicantTable table, Func<GroupId, ImmutableArray<string>> sitesOf) : IReplicantIndex
 {
     private const int KeyOnStackMax = 512;
+
+    // Services and collections that stand in the table under T and C, as far as this process knows; they are never removed.
+    private readonly ConcurrentDictionary<(string Service, string Collection), bool> _noted = new();
 
     // ---- look-ups ---------------------------------------------------------------------------------------------------
 
@@ -103,7 +107,7 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         // A PUT that came in where the replicant was not known yet has made nothing: the replicas keep their ids.
         if (before is not null && create.Method != "POST")
         {
-            Write(key, before with { LocalIds = before.LocalIds.SetItem(atSite, localId) });
+            Write(key, before with { LocalIds = before.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
             return;
         }
 
@@ -117,14 +121,15 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
             CreatedBy = create.Id,
             CreatedUnixMs = create.AtUnixMs,
             LocalIds = ids.SetItem(atSite, localId),
-        });
+        }, namesChange: true);
     }
 
     /// <summary>Notes the id of a site's replica.</summary>
     public void ReplicaMade(GroupId group, OperationState create, string atSite, string localId)
     {
         var key = ReplicantRecord.TableKey(group, create.Key);
-        if (Read(key) is { } record && record.CreatedBy == create.Id) Write(key, record with { LocalIds = record.LocalIds.SetItem(atSite, localId) });
+        if (Read(key) is { } record && record.CreatedBy == create.Id)
+            Write(key, record with { LocalIds = record.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
     }
 
     /// <summary>Lets go of a replicant.</summary>
@@ -136,28 +141,35 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         {
             // Another group may have a replicant of the same name, and the path may be its by now.
             var target = new ArrayBufferWriter<byte>(128);
-            if (alias[0] is not ((byte)'T' or (byte)'C') && table.TryGet(alias, target) && target.WrittenSpan.SequenceEqual(key)) table.Remove(alias);
+            if (table.TryGet(alias, target) && target.WrittenSpan.SequenceEqual(key)) table.Remove(alias);
         }
 
         table.Remove(key);
     }
 
     /// <summary>Takes in a record from a snapshot.</summary>
-    public void Import(ReplicantRecord record) => Write(ReplicantRecord.TableKey(record.Group, record.Key), record);
+    public void Import(ReplicantRecord record) => Write(ReplicantRecord.TableKey(record.Group, record.Key), record, namesChange: true);
 
-    private void Write(byte[] key, ReplicantRecord record)
+    // By which names it is found here depends on this site's local id alone.
+    private void Write(byte[] key, ReplicantRecord record, bool namesChange)
     {
         table.Put(key, record.Encode().Span);
+        if (!namesChange) return;
         foreach (var alias in AliasesOf(record)) table.Put(alias, key);
+        if (HasOtherId(record) && _noted.TryAdd((record.Key.Service, record.Key.Collection), true))
+        {
+            table.Put(ServiceKey(record.Key.Service), key);
+            table.Put(CollectionKey(record.Key.Service, Encoding.ASCII.GetBytes(record.Key.Collection)), key);
+        }
     }
+
+    private bool HasOtherId(ReplicantRecord record) => record.LocalIds.TryGetValue(site, out var local) && local != record.Key.MetaId;
 
     private IEnumerable<byte[]> AliasesOf(ReplicantRecord record)
     {
         yield return PathKey(record.Key.Service, ItemPath(record.Key, record.Key.MetaId));
         if (!record.LocalIds.TryGetValue(site, out var local) || local == record.Key.MetaId) yield break;
         yield return PathKey(record.Key.Service, ItemPath(record.Key, local));
-        yield return ServiceKey(record.Key.Service);
-        yield return CollectionKey(record.Key.Service, Encoding.ASCII.GetBytes(record.Key.Collection));
         yield return IdKey('M', record.Key.Service, ResourceOf(record), Encoding.UTF8.GetBytes(record.Key.MetaId));
         yield return IdKey('L', record.Key.Service, ResourceOf(record), Encoding.UTF8.GetBytes(local));
     }

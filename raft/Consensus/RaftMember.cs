@@ -21,6 +21,9 @@ internal sealed class RaftMember(IMemberContext context, string site, bool isRem
     /// <summary>The last index that it is known to hold as the leader does; 0 when that is not known.</summary>
     public long MatchIndex { get; private set; }
 
+    /// <summary>How far it was told that the leader's entries are committed.</summary>
+    public long ToldCommitted { get; private set; }
+
     /// <inheritdoc/>
     public EndPoint EndPoint { get; } = Voters.EndPointOf(site);
 
@@ -77,7 +80,7 @@ internal sealed class RaftMember(IMemberContext context, string site, bool isRem
             var result = new ReplicationStatus { Result = (HeartbeatResult)Math.Min(answer.B, (long)HeartbeatResult.UnsupportedVersion), LastIndex = answer.C };
             if (result.Result is HeartbeatResult.Rejected or HeartbeatResult.UnsupportedVersion || last >= range.End)
             {
-                if (result.Result is HeartbeatResult.Replicated or HeartbeatResult.ReplicatedWithLeaderTerm) MatchIndex = range.End;
+                if (result.Result is HeartbeatResult.Replicated or HeartbeatResult.ReplicatedWithLeaderTerm) (MatchIndex, ToldCommitted) = (range.End, commitIndex);
                 return new Result<ReplicationStatus> { Term = answer.A, Value = result };
             }
 
