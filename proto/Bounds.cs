@@ -102,6 +102,15 @@ public static class Bounds
     /// <summary>Most reviewed tokens remembered.</summary>
     public const int TokenReviewCountMax = 4096;
 
+    /// <summary>Largest file of a service credential, and longest token, in bytes.</summary>
+    public const int CredentialSizeMax = 16 * 1024;
+
+    /// <summary>A token of the site's own is replaced so long before it expires: a request takes its time, and clocks differ.</summary>
+    public const int TokenRenewBeforeMs = 60_000;
+
+    /// <summary>After no token could be obtained, none is asked for so long: identity services lock out who fails often.</summary>
+    public const int CredentialPauseMs = 10_000;
+
     /// <summary>Longest name of a user or group that is asserted to a service.</summary>
     public const int UserNameLengthMax = 512;
 

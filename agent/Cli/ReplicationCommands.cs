@@ -243,6 +243,7 @@ internal static class ReplicationCommands
     private static string Step(string site, JsonElement step)
     {
         var word = $"{site}={Text(step, "step")}";
+        if (step.TryGetProperty("waits", out var waits)) return $"{word} ({waits.GetString()})";
         return step.TryGetProperty("answer", out var answer) && answer.GetString() is { Length: > 0 } text
             ? $"{word} ({Number(step, "status")}: {text.ReplaceLineEndings(" ")[..Math.Min(80, text.ReplaceLineEndings(" ").Length)]})"
             : word;

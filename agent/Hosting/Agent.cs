@@ -46,6 +46,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly InterceptionCounters _apiCounters = new();
     private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
     private readonly TokenUsers _tokens;
+    private readonly ServiceCredentials _credentials;
     private readonly CredentialSeal? _seal;
     private readonly byte[] _siteLines;
     private readonly DateTimeOffset _startedAt;
@@ -94,6 +95,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         _planner = new Planner(_settings.Site, _services.Keys.Concat(_profiles.ServiceNames), EmptyReplicantIndex.Instance);
         var client = new LocalServiceClient(_settings.Site, _services, _deadlines);
         _tokens = new TokenUsers(client, context.Time);
+        _credentials = SiteCredentials.Make(() => _settings, _deadlines, context.Time);
         _versions = new VersionWatch(_services.Values.Select(service => service.Profile.Named(service.Name)), client, context.Time, _mesh.Node.SetServices);
         _mesh.Node.StreamHandler = ServeLinkAsync;
     }
@@ -115,6 +117,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
                 Journal = _stores.Journal,
                 Contents = _contents,
                 Service = new PooledReplicaService(_settings.Site, _services, _deadlines),
+                Credentials = _credentials,
                 Seal = _seal,
                 Time = _context.Time,
                 Chance = RandomNumberGenerator.Fill,
@@ -272,6 +275,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
                 Warn(e.Message);
             }
         }
+
+        _credentials.Files = SiteCredentials.FilesOf(settings);
 
         // The files that are named now, read anew at the next handshake; all else as it was.
         _settings = await ReloadMeshAsync(before, fixedOnes.IsEmpty ? settings : before with { LogLevel = settings.LogLevel });

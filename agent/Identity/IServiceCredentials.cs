@@ -1,3 +1,5 @@
+using Cheops.Agent.Settings;
+
 namespace Cheops.Agent.Identity;
 
 /// <summary>This site's own credentials for its services, for requests whose user's credential has expired.</summary>
@@ -31,7 +33,7 @@ public sealed class NoServiceCredentials : IServiceCredentials
     public bool Has(string service) => false;
 
     /// <inheritdoc/>
-    public string WhyNone(string service) => $"no service credential is set (CHEOPS_SERVICE_CREDENTIAL_{service.ToUpperInvariant()})";
+    public string WhyNone(string service) => $"no service credential is set ({Variables.ServiceCredential}_{Variables.SuffixOf(service)})";
 
     /// <inheritdoc/>
     public ValueTask<ReadOnlyMemory<byte>> GetAsync(string service, ReadOnlyMemory<byte> refused, CancellationToken cancellation) =>

@@ -15,8 +15,10 @@ namespace Cheops.Agent.Replication;
 /// <param name="MayBeExecuted">Whether it may have been executed here before.</param>
 /// <param name="EarlierDone">Completes when all that was accepted before it is done here; tells whether there was anything to wait for.</param>
 /// <param name="IsToDo">Whether it is still this site's to do: what the group has recorded meanwhile may say that it is done.</param>
+/// <param name="Waits">Told why it is tried again later.</param>
 internal sealed record ExecutionTask(
-    GroupId Group, Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo);
+    GroupId Group, Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo,
+    Action<string> Waits);
 
 /// <summary>
 /// Carries one operation out against this site's own service instance, which sees an ordinary request (DESIGN.md
@@ -78,6 +80,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
                     return await RefusedHereAsync(task, reply.Answer, again, cancellation);
             }
 
+            task.Waits(Describe(reply));
             if (pause == Bounds.FollowPauseMinMs || pause == Bounds.FollowPauseMaxMs)
                 warn($"operation {task.State.Id} on {task.State.Key} waits at {site}: {Describe(reply)}; it is tried again");
             if (reply.Kind == ReplyKind.Lost || (reply.Answer is { Status: >= 500 and not 503 })) again = true;

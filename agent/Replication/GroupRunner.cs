@@ -52,6 +52,7 @@ internal sealed class GroupRunner : IGroupMachine
     private readonly Dictionary<OperationId, Operation> _kept = [];
     private readonly ConcurrentDictionary<OperationId, KeptAnswer?> _awaited = new();
     private readonly ConcurrentDictionary<OperationId, Verdict> _verdicts = new();
+    private readonly ConcurrentDictionary<OperationId, string> _waits = new();
     private GroupState _state;
     private readonly OperationWaiters _waiters = new();
     private readonly AppliedReports _reports;
@@ -318,9 +319,11 @@ internal sealed class GroupRunner : IGroupMachine
         if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
         var operation = await ReadAsync(state);
         var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) : null;
-        var task = new ExecutionTask(Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next));
+        var task = new ExecutionTask(
+            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason);
         var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
         _verdicts[state.Id] = verdict;
+        _waits.TryRemove(state.Id, out _);
         if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;
         return verdict;
     }
@@ -448,6 +451,9 @@ internal sealed class GroupRunner : IGroupMachine
             await changed.OrCancelled(cancellation);
         }
     }
+
+    /// <summary>Why an operation that this site follows was not done at the last try; null when there is nothing to say.</summary>
+    public string? WhyWaiting(OperationId id) => _waits.GetValueOrDefault(id);
 
     /// <summary>Looks at the state; nothing of it may be kept.</summary>
     public T Look<T>(Func<GroupState, T> look)

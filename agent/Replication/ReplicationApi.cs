@@ -229,14 +229,14 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
         site, 404, "no-operation", "The operation is not known here",
         $"no operation {id} is open at {site}, nor among the last {Bounds.OperationsFinishedKept} finished ones of its groups");
 
-    private static void Write(Utf8JsonWriter json, GroupRunner runner, OperationState one)
+    private void Write(Utf8JsonWriter json, GroupRunner runner, OperationState one)
     {
         json.WriteStartObject();
         WriteMembers(json, runner, one);
         json.WriteEndObject();
     }
 
-    private static void WriteMembers(Utf8JsonWriter json, GroupRunner runner, OperationState one)
+    private void WriteMembers(Utf8JsonWriter json, GroupRunner runner, OperationState one)
     {
         json.WriteString("id", one.Id.ToString());
         json.WriteString("group", runner.Founding.Id.ToString());
@@ -260,6 +260,10 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
             {
                 json.WriteNumber("status", answer.Status);
                 if (answer.Excerpt.Length > 0) json.WriteString("answer", answer.Excerpt);
+            }
+            else if (member == site && one.StepAt(member) == SiteStep.Pending && runner.WhyWaiting(one.Id) is { } waits)
+            {
+                json.WriteString("waits", waits);
             }
 
             json.WriteEndObject();

@@ -29,16 +29,17 @@ internal sealed class UserCalls(string site, IReplicaService service, Credential
         Operation operation, bool mayRenew, Func<Caller, Task<(ServiceSend Send, IAsyncDisposable? Body)>> build, CancellationToken cancellation)
     {
         var caller = CallerOf(operation);
-        while (true)
+        for (var refusals = 0; ; refusals++)
         {
             var reply = await SendAsync(caller, build, cancellation);
             if (reply.Answer is not { Status: 401 } || caller.AsFrontProxy || !mayRenew) return reply;
             if (!own.Has(operation.Replicant.Service)) return reply with { Detail = own.WhyNone(operation.Replicant.Service) };
+
+            // What was kept may have been withdrawn meanwhile; what was obtained just now is for a person to look at.
+            if (refusals == 2) return reply with { Detail = "it does not take this site's own credential" };
             try
             {
-                // 401 for what was obtained just now is for a person to look at.
                 var next = await own.GetAsync(operation.Replicant.Service, caller.IsOwn ? caller.Fields : default, cancellation);
-                if (caller.IsOwn && next.Span.SequenceEqual(caller.Fields.Span)) return reply with { Detail = "it does not take the site's own credential" };
                 caller = new Caller(next, AsFrontProxy: false, IsOwn: true);
             }
             catch (IOException e)

@@ -46,6 +46,9 @@ public sealed record ServiceSettings
 
     /// <summary>How its instance is checked, and what the agent shows it.</summary>
     public UpstreamTlsSettings UpstreamTls { get; init; } = new();
+
+    /// <summary>The file of this site's own credential for it (<c>CHEOPS_SERVICE_CREDENTIAL</c>); null for none.</summary>
+    public string? CredentialFile { get; init; }
 }
 
 /// <summary>Where a service instance is.</summary>

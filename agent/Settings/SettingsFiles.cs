@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Cheops.Agent.Identity;
 
 namespace Cheops.Agent.Settings;
 
@@ -27,6 +28,8 @@ public static class SettingsFiles
             if (upstream.CaFile is not null) CheckAuthorities(mistakes, Variables.UpstreamCa, suffix, upstream.CaFile);
             if (upstream.CertificateFile is not null && upstream.KeyFile is not null)
                 CheckPair(mistakes, Variables.UpstreamCert, Variables.UpstreamKey, suffix, upstream.CertificateFile, upstream.KeyFile, time);
+            if (service.CredentialFile is { } file && CredentialFile.Read(file, out _) is { Length: > 0 } mistake)
+                mistakes.Add(new SettingMistake(Variables.ServiceCredential, mistake + suffix));
         }
 
         if (settings.Mesh.Tls is { } mesh)

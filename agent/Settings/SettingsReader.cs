@@ -245,6 +245,7 @@ public sealed class SettingsReader
         return service with
         {
             Tls = cert.Value is not null && key.Value is not null ? new ListenerTlsSettings(cert.Value, key.Value, clientCa.Value) : null,
+            CredentialFile = ForService(Variables.ServiceCredential, service.Name).Value,
             UpstreamTls = new UpstreamTlsSettings { CaFile = ca.Value, CertificateFile = upstreamCert.Value, KeyFile = upstreamKey.Value },
         };
     }

@@ -36,10 +36,11 @@ public static class Variables
     internal const string UpstreamCa = "CHEOPS_UPSTREAM_CA";
     internal const string UpstreamCert = "CHEOPS_UPSTREAM_CERT";
     internal const string UpstreamKey = "CHEOPS_UPSTREAM_KEY";
+    internal const string ServiceCredential = "CHEOPS_SERVICE_CREDENTIAL";
     internal const string Log = "CHEOPS_LOG";
 
     /// <summary>Those that may end in <c>_</c> and a service's name in capitals, and then hold for that service alone.</summary>
-    public static ImmutableArray<string> PerService { get; } = [TlsCert, TlsKey, TlsClientCa, UpstreamCa, UpstreamCert, UpstreamKey];
+    public static ImmutableArray<string> PerService { get; } = [TlsCert, TlsKey, TlsClientCa, UpstreamCa, UpstreamCert, UpstreamKey, ServiceCredential];
 
     /// <summary>All of them, in the order in which people are told of them.</summary>
     public static ImmutableArray<string> All { get; } =

@@ -163,6 +163,8 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         var answer = await AskAsync("Site1", "POST", Pods, Both + Json + "Authorization: Basic user\r\n", """{"metadata":{"name":"kept"}}""");
         Assert.Equal("201", Status(answer));
         await _sites.UntilAsync("it says why it waits", () => _sites["Site2"].Warnings.Any(warning => warning.Contains("answered 401; no service credential is set (CHEOPS_SERVICE_CREDENTIAL_KUBE)", StringComparison.Ordinal)));
+        var open = _sites["Site2"].Replicator!.Groups.Single();
+        Assert.Contains("401; no service credential", open.WhyWaiting(open.Look(state => state.Open.Single().Id)), StringComparison.Ordinal);
         _own.Credential = "Bearer own";
         await QuietAsync();
         Assert.Equal([$"{Pods}/kept"], _clusters["Site2"].Names);

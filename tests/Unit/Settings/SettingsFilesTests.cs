@@ -47,6 +47,19 @@ public sealed class SettingsFilesTests : IDisposable
     private string Check(AgentSettings settings, string path = "/usr/bin:/bin") => string.Join('\n', SettingsFiles.Check(settings, _time, path));
 
     [Fact]
+    public void A_service_credential_must_be_one_and_a_secret()
+    {
+        var (cert, key) = MakePair("a", Now.AddDays(1));
+        var settings = With(cert, key, cert);
+        var path = Write("shop.rc", "Authorization: Basic abc=\n");
+        settings = settings with { Services = [settings.Services[0] with { CredentialFile = path }] };
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.GroupRead);
+        Assert.Equal($"CHEOPS_SERVICE_CREDENTIAL: {path} holds a secret, and others than its owner may use it: chmod 600 {path} (of shop)", Check(settings));
+        File.SetUnixFileMode(path, UnixFileMode.UserRead);
+        Assert.Equal("", Check(settings));
+    }
+
+    [Fact]
     public void A_good_pair_and_authority_pass()
     {
         var (cert, key) = MakePair("a", Now.AddDays(1));

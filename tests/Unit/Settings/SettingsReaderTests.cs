@@ -84,10 +84,11 @@ public sealed class SettingsReaderTests
             ("CHEOPS_TLS_CERT", "/all.crt"), ("CHEOPS_TLS_KEY", "/all.key"), ("CHEOPS_TLS_CLIENT_CA", "/all.ca"),
             ("CHEOPS_TLS_CERT_SHOP", ""), ("CHEOPS_TLS_KEY_SHOP", ""), ("CHEOPS_TLS_CLIENT_CA_SHOP", ""),
             ("CHEOPS_UPSTREAM_CA", "/up.ca"), ("CHEOPS_UPSTREAM_CA_KUBE_API", "/kube.ca"),
-            ("CHEOPS_UPSTREAM_CERT_KUBE_API", "/proxy.crt"), ("CHEOPS_UPSTREAM_KEY_KUBE_API", "/proxy.key"));
+            ("CHEOPS_UPSTREAM_CERT_KUBE_API", "/proxy.crt"), ("CHEOPS_UPSTREAM_KEY_KUBE_API", "/proxy.key"), ("CHEOPS_SERVICE_CREDENTIAL_SHOP", "/shop.rc"));
         Assert.Equal(new ListenerTlsSettings("/all.crt", "/all.key", "/all.ca"), settings.Services[0].Tls);
         Assert.Equal(new UpstreamTlsSettings { CaFile = "/kube.ca", CertificateFile = "/proxy.crt", KeyFile = "/proxy.key" }, settings.Services[0].UpstreamTls);
         Assert.Null(settings.Services[1].Tls);
+        Assert.Equal([null, "/shop.rc", null], settings.Services.Select(service => service.CredentialFile));
         Assert.Equal("/up.ca", settings.Services[2].UpstreamTls.CaFile);
     }
 
