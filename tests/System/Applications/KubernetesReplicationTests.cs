@@ -20,7 +20,7 @@ public sealed class KubernetesSitesWithWitness : KubernetesSites
 /// <summary>
 /// kubectl, unchanged, makes and changes resources at two sites at once: the thesis' Table 9.1, and what it left open.
 /// </summary>
-public sealed class KubernetesReplicationTests(KubernetesSitesWithWitness sites) : IClassFixture<KubernetesSitesWithWitness>
+public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitness sites) : IClassFixture<KubernetesSitesWithWitness>
 {
     private const string Both = "/@Site1&Site2";
 
