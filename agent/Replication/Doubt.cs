@@ -32,6 +32,9 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
         return Representation.Covers(seen.Body, sent) is { } covers ? new Looked(covers, covers ? seen : null) : default;
     }
 
+    /// <summary>What stands at the operation's target here.</summary>
+    public Task<ServiceReply> SeeAsync(Operation operation, CancellationToken cancellation) => SeeAsync(operation, requests.LocalPath(operation), cancellation);
+
     /// <summary>Whether a create has made its resource here; what another create has made does not count.</summary>
     /// <exception cref="IOException">The service cannot be asked: it is asked again later.</exception>
     public async Task<Looked> FindCreatedAsync(ExecutionTask task, CancellationToken cancellation)
@@ -69,10 +72,9 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
     private static IOException CannotBeAsked(Operation operation) =>
         new($"{operation.Replicant.Service} cannot be asked whether operation {operation.Id} was executed");
 
-    private async Task<KeptAnswer?> GetAsync(Operation operation, string target, CancellationToken cancellation)
-    {
-        var reply = await calls.SendAsync(
-            operation, mayRenew: true, caller => Task.FromResult((ReplicaRequests.Reading(operation, target, caller), (IAsyncDisposable?)null)), cancellation);
-        return reply.Answer;
-    }
+    private async Task<KeptAnswer?> GetAsync(Operation operation, string target, CancellationToken cancellation) =>
+        (await SeeAsync(operation, target, cancellation)).Answer;
+
+    private Task<ServiceReply> SeeAsync(Operation operation, string target, CancellationToken cancellation) => calls.SendAsync(
+        operation, mayRenew: true, caller => Task.FromResult((ReplicaRequests.Reading(operation, target, caller), (IAsyncDisposable?)null)), cancellation);
 }

@@ -76,7 +76,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
             if (reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status))
             {
                 if (await task.EarlierDone()) continue;
-                if (!MayPass(reply.Answer.Status) || time.GetElapsedTime(started) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs))
+                if (!MayPass(reply.Answer.Status, task.Operation) || time.GetElapsedTime(started) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs))
                     return await RefusedHereAsync(task, reply.Answer, again, cancellation);
             }
 
@@ -99,8 +99,9 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     private static bool IsRefusal(int status) => status is >= 400 and < 500 and not (401 or 408 or 425 or 429);
 
     // The deciding site's acceptance is the proof that the user may and that the thing is there: a service that says
-    // otherwise may only just have started, and not know its users and kinds yet.
-    private static bool MayPass(int status) => status is 403 or 404;
+    // otherwise may only just have started, and not know its users and kinds yet. What was to be replaced may have changed
+    // since it was looked at.
+    private bool MayPass(int status, Operation operation) => status is 403 or 404 || (status is 409 or 412 && requests.Replaces(operation));
 
     // Answered before the application looked at the request.
     private static bool IsTooEarly(int status) => status is 401 or 425 or 429 or 503;
@@ -141,8 +142,17 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     private async Task<ServiceReply> SendAsync(ExecutionTask task, CancellationToken cancellation)
     {
         var operation = task.Operation;
+        ReadOnlyMemory<byte> replica = default;
+        if (!task.Decides && requests.Replaces(operation))
+        {
+            // Nothing was sent yet: when the replica cannot be seen, it is tried again.
+            var seen = await doubt.SeeAsync(operation, cancellation);
+            if (seen.Answer is not { Status: 200 or 404 }) return new ServiceReply(ReplyKind.NotReached, null, $"what is to be replaced cannot be read: {Describe(seen)}");
+            if (seen.Answer.Status == 200) replica = seen.Answer.Body;
+        }
+
         if (operation.Repetition == Repetition.Marked) await journal.SendingAsync(task.Group, task.State.Index, operation.Id);
-        var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => BuildAsync(task, caller, cancellation), cancellation);
+        var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => BuildAsync(task, caller, replica, cancellation), cancellation);
         if (operation.Repetition != Repetition.Marked) return reply;
         if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);
         else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, "");
@@ -150,9 +160,9 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     }
 
     // The last look at what the group has recorded meanwhile.
-    private async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, CancellationToken cancellation)
+    private async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, ReadOnlyMemory<byte> replica, CancellationToken cancellation)
     {
-        var built = await requests.BuildAsync(task, caller, cancellation);
+        var built = await requests.BuildAsync(task, caller, replica, cancellation);
         if (task.IsToDo()) return built;
         if (built.Body is not null) await built.Body.DisposeAsync();
         journal.Forget(task.Operation.Id);

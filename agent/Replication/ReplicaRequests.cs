@@ -27,8 +27,12 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     // ---- the request ----------------------------------------------------------------------------------------------
 
     /// <summary>Builds the request; its body is to be disposed of.</summary>
+    /// <param name="task">The operation.</param>
+    /// <param name="caller">As whom.</param>
+    /// <param name="replica">The replica here, where <see cref="Replaces"/> is true; else empty.</param>
+    /// <param name="cancellation">Ends it.</param>
     /// <exception cref="IOException">The body is not here and cannot be had now.</exception>
-    public async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, CancellationToken cancellation)
+    public async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, ReadOnlyMemory<byte> replica, CancellationToken cancellation)
     {
         var operation = task.Operation;
         var fields = new ArrayBufferWriter<byte>(operation.Fields.Length + caller.Fields.Length + 1);
@@ -40,9 +44,16 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
         };
         if (!operation.HasBody) return (send, null);
         if (!operation.BodyHash.IsEmpty) return await WithContentAsync(send, task, cancellation);
-        var body = task.Decides ? ToLocal(operation, operation.Body) : ForFollower(operation);
+        var body = task.Decides ? ToLocal(operation, operation.Body) : Fitted(operation, replica) is { } fitted ? ToLocal(operation, fitted) : ForFollower(operation);
         return (send with { Body = new MemoryBody(body), BodySize = body.Length }, null);
     }
+
+    /// <summary>Whether the request replaces at another site what it must fit to the replica there.</summary>
+    public bool Replaces(Operation operation) =>
+        operation is { Method: "PUT", Body.IsEmpty: false } && RequestBodies.IsJson(MediaTypeOf(operation)) && ResourceOf(operation) is { SiteSpecific.IsEmpty: false };
+
+    private ReadOnlyMemory<byte>? Fitted(Operation operation, ReadOnlyMemory<byte> replica) =>
+        replica.IsEmpty ? null : SiteFields.Fit(ResourceOf(operation)!, operation.Body, replica);
 
     // What is taken out of a body that is kept is known only when it was read once.
     private async Task<(ServiceSend Send, IAsyncDisposable? Body)> WithContentAsync(ServiceSend send, ExecutionTask task, CancellationToken cancellation)

@@ -200,7 +200,7 @@ internal sealed class Replicator : IAsyncDisposable
     private async Task CarryOutHereAsync(Routed routed, Operation operation, ReplicantRecord? record)
     {
         var task = new ExecutionTask(default, operation, new OperationState(operation, 0, _parts.Site, [_parts.Site]), record, Decides: true, MayBeExecuted: false, () => Task.FromResult(false), () => true, static _ => { });
-        var reply = await _calls.SendAsync(operation, mayRenew: false, caller => _requests.BuildAsync(task, caller, _closing.Token), _closing.Token);
+        var reply = await _calls.SendAsync(operation, mayRenew: false, caller => _requests.BuildAsync(task, caller, default, _closing.Token), _closing.Token);
         if (reply.Answer is { } answer) await routed.Exchange.RespondAsync(Ids.ToMeta(answer, operation.Replicant, operation.Resource, routed.Profile));
         else await routed.Exchange.RespondAsync(_failures.NotConnected(routed.Service, new IOException(reply.Detail)));
     }

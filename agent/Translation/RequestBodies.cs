@@ -31,7 +31,9 @@ public static class RequestBodies
     public static BodyEdit? SiteSpecificEdit(ResourceProfile resource, string mediaType) =>
         resource.SiteSpecific.IsEmpty || !IsJson(mediaType) || mediaType.Contains("json-patch", StringComparison.Ordinal)
             ? null
-            : new BodyEdit(SiteSpecific.GetValue(resource, static resource => new BodyChanges(resource.SiteSpecific)));
+            : new BodyEdit(SiteSpecificOf(resource));
+
+    internal static BodyChanges SiteSpecificOf(ResourceProfile resource) => SiteSpecific.GetValue(resource, static resource => new BodyChanges(resource.SiteSpecific));
 
     /// <summary>Puts the id of a new resource into the body that makes it.</summary>
     /// <returns>Null when the body has no place for it.</returns>

@@ -26,7 +26,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
     public Task InitializeAsync()
     {
         _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
-        foreach (var name in (string[])["Site1", "Site2", "Site3"]) _sites[name].Services["kube"] = (_clusters[name] = new Cluster()).AnswerAsync;
+        foreach (var name in (string[])["Site1", "Site2", "Site3"]) _sites[name].Services["kube"] = (_clusters[name] = new Cluster(name)).AnswerAsync;
         return _sites.ReplicateAsync(1, _seal);
     }
 
@@ -136,7 +136,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
     [Theory]
     [InlineData("PATCH", "application/json-patch+json", """[{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"add","path":"/spec/x","value":1}]""", """[{"op":"add","path":"/spec/x","value":1}]""")]
     [InlineData("PATCH", "application/merge-patch+json", """{"metadata":{"resourceVersion":"7"},"spec":{"x":1}}""", """{"metadata":{},"spec":{"x":1}}""")]
-    [InlineData("PUT", "application/json", """{"metadata":{"name":"kept","resourceVersion":"7"},"spec":{}}""", """{"metadata":{"name":"kept"},"spec":{}}""")]
+    [InlineData("PUT", "application/json", """{"metadata":{"name":"kept","resourceVersion":"7"},"spec":{}}""", """{"metadata":{"name":"kept","resourceVersion":"Site2's"},"spec":{}}""")]
     public async Task Another_site_gets_a_change_without_what_belongs_to_the_first(string method, string type, string body, string left)
     {
         await AskAsync("Site1", "POST", Pods, Both + Json, """{"metadata":{"name":"kept"}}""");
@@ -186,7 +186,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
     }
 
     /// <summary>An API server that knows objects by their paths, as names in JSON or protobuf say them.</summary>
-    private sealed class Cluster
+    private sealed class Cluster(string site)
     {
         private readonly SortedSet<string> _names = new(StringComparer.Ordinal);
 
@@ -215,7 +215,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
             if (method == "POST") return SimulatedSites.Answer(201, "{}", Json);
             if (!_names.Contains(path)) return SimulatedSites.Answer(404, "{}", Json);
             if (method == "DELETE" && !isDry) _names.Remove(path);
-            return SimulatedSites.Answer(200, """{"metadata":{}}""", Json);
+            return SimulatedSites.Answer(200, $$$"""{"metadata":{"resourceVersion":"{{{site}}}'s"}}""", Json);
         }
 
         private string Made(string path, Asked asked, bool isDry)

@@ -116,6 +116,16 @@ public sealed class RequestBodiesTests
     public void What_was_sent_holds_of_what_is_seen_or_not(string seen, string sent, bool? covers) =>
         Assert.Equal(covers, Representation.Covers(Encoding.UTF8.GetBytes(seen), Encoding.UTF8.GetBytes(sent)));
 
+    [Theory]
+    [InlineData("""{"metadata":{"name":"a","resourceVersion":"7","uid":"u"},"spec":{"clusterIP":"10.0.0.1","ports":[{"port":80,"nodePort":30000},{"port":81,"nodePort":30001}],"x":"é"}}""",
+        """{"metadata":{"resourceVersion":"9","uid":"v","generation":1},"spec":{"clusterIP":"10.0.0.2","ports":[{"nodePort":31000,"port":8}]}}""",
+        """{"metadata":{"name":"a","resourceVersion":"9","uid":"v"},"spec":{"clusterIP":"10.0.0.2","ports":[{"port":80,"nodePort":31000},{"port":81}],"x":"é"}}""")]
+    [InlineData("""{"metadata":{"name":"a"},"spec":{"ports":7}}""", """{"metadata":{"resourceVersion":"9"},"status":{}}""", """{"metadata":{"name":"a"},"spec":{"ports":7}}""")]
+    [InlineData("""{"status":{"a":1}}""", "[]", "{}")]
+    [InlineData("{", "{}", null)]
+    public void What_replaces_a_replica_keeps_what_belongs_to_its_site(string sent, string replica, string? fitted) =>
+        Assert.Equal(fitted, SiteFields.Fit(Services, Encoding.UTF8.GetBytes(sent), Encoding.UTF8.GetBytes(replica)) is { } fit ? Encoding.UTF8.GetString(fit.Span) : null);
+
     [Fact]
     public void A_made_name_begins_as_asked_and_fits()
     {
