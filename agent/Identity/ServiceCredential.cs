@@ -20,8 +20,8 @@ public abstract class ServiceCredential
     /// <summary>Reads the text of a file. Exactly one of the two results says something.</summary>
     /// <param name="text">
     /// One line <c>Authorization: …</c>; or variables as an openrc file has them: <c>OS_AUTH_URL</c>, <c>OS_USERNAME</c>,
-    /// <c>OS_PASSWORD</c>, <c>OS_PROJECT_NAME</c>, and <c>OS_USER_DOMAIN_NAME</c> and <c>OS_PROJECT_DOMAIN_NAME</c> where they are not
-    /// <c>Default</c>. Comments and other variables are passed over.
+    /// <c>OS_PASSWORD</c>, <c>OS_PROJECT_NAME</c>, and the domains of user and project, <c>OS_USER_DOMAIN_NAME</c> or <c>_ID</c> and
+    /// <c>OS_PROJECT_DOMAIN_NAME</c> or <c>_ID</c>, where they are not <c>Default</c>. Comments and other variables are passed over.
     /// </param>
     /// <param name="credential">The credential; null when there is a mistake.</param>
     /// <param name="mistake">What is wrong, without showing the text; empty for nothing.</param>
@@ -60,19 +60,9 @@ public sealed class FixedCredential : ServiceCredential
 /// <summary>A user of OpenStack's identity service, by whose name and password tokens are obtained (Identity API v3).</summary>
 public sealed class KeystoneCredential : ServiceCredential
 {
-    private readonly string _userName;
-    private readonly string _userDomain;
-    private readonly string _password;
-    private readonly string _project;
-    private readonly string _projectDomain;
+    private readonly Func<string, string> _valueOf;
 
-    private KeystoneCredential(UpstreamAddress address, string target, Func<string, string> valueOf)
-    {
-        (Address, Target) = (address, target);
-        (_userName, _userDomain) = (valueOf("OS_USERNAME"), valueOf("OS_USER_DOMAIN_NAME"));
-        _password = valueOf("OS_PASSWORD");
-        (_project, _projectDomain) = (valueOf("OS_PROJECT_NAME"), valueOf("OS_PROJECT_DOMAIN_NAME"));
-    }
+    private KeystoneCredential(UpstreamAddress address, string target, Func<string, string> valueOf) => (Address, Target, _valueOf) = (address, target, valueOf);
 
     /// <summary>Where the identity service is.</summary>
     public UpstreamAddress Address { get; }
@@ -92,7 +82,7 @@ public sealed class KeystoneCredential : ServiceCredential
         credential = new KeystoneCredential(new UpstreamAddress(url.Scheme == "https", url.Host.Trim('[', ']'), url.Port), path + "/auth/tokens", ValueOf);
         return "";
 
-        string ValueOf(string name) => variables.GetValueOrDefault(name) is { Length: > 0 } value ? value : name.EndsWith("_DOMAIN_NAME", StringComparison.Ordinal) ? "Default" : "";
+        string ValueOf(string name) => variables.GetValueOrDefault(name) ?? "";
     }
 
     /// <summary>The body that asks for a token of the project; it holds the password.</summary>
@@ -107,11 +97,11 @@ public sealed class KeystoneCredential : ServiceCredential
         json.WriteStringValue("password");
         json.WriteEndArray();
         json.WriteStartObject("password");
-        WriteNamed(json, "user", _userName, _userDomain, _password);
+        WriteNamed(json, "user", _valueOf("OS_USERNAME"), "OS_USER_DOMAIN", _valueOf("OS_PASSWORD"));
         json.WriteEndObject();
         json.WriteEndObject();
         json.WriteStartObject("scope");
-        WriteNamed(json, "project", _project, _projectDomain, password: null);
+        WriteNamed(json, "project", _valueOf("OS_PROJECT_NAME"), "OS_PROJECT_DOMAIN", password: null);
         json.WriteEndObject();
         json.WriteEndObject();
         json.WriteEndObject();
@@ -119,12 +109,13 @@ public sealed class KeystoneCredential : ServiceCredential
         return buffer.WrittenMemory;
     }
 
-    private static void WriteNamed(Utf8JsonWriter json, string what, string name, string domain, string? password)
+    private void WriteNamed(Utf8JsonWriter json, string what, string name, string domain, string? password)
     {
         json.WriteStartObject(what);
         json.WriteString("name", name);
         json.WriteStartObject("domain");
-        json.WriteString("name", domain);
+        if (_valueOf(domain + "_ID") is { Length: > 0 } id) json.WriteString("id", id);
+        else json.WriteString("name", _valueOf(domain + "_NAME") is { Length: > 0 } named ? named : "Default");
         json.WriteEndObject();
         if (password is not null) json.WriteString("password", password);
         json.WriteEndObject();

@@ -20,6 +20,7 @@ public sealed class ServiceCredentialsTests : IDisposable
         export OS_USERNAME='glance agent'
         export OS_PASSWORD="p\"w"
         export OS_PROJECT_NAME=service
+        export OS_PROJECT_DOMAIN_ID=default
         export OS_REGION_NAME=Site1
         """;
 
@@ -87,7 +88,8 @@ public sealed class ServiceCredentialsTests : IDisposable
         var auth = body.RootElement.GetProperty("auth");
         var user = auth.GetProperty("identity").GetProperty("password").GetProperty("user");
         Assert.Equal(("glance agent", "p\"w", "Default"), (user.GetProperty("name").GetString(), user.GetProperty("password").GetString(), user.GetProperty("domain").GetProperty("name").GetString()));
-        Assert.Equal("service", auth.GetProperty("scope").GetProperty("project").GetProperty("name").GetString());
+        var project = auth.GetProperty("scope").GetProperty("project");
+        Assert.Equal(("service", "default"), (project.GetProperty("name").GetString(), project.GetProperty("domain").GetProperty("id").GetString()));
     }
 
     [Fact]
