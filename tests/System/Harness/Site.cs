@@ -35,6 +35,9 @@ internal sealed class Site(string name, string address) : IAsyncDisposable
     /// <summary>The settings; added to what <see cref="Mesh"/> sets.</summary>
     public Dictionary<string, string> Settings { get; } = [];
 
+    /// <summary>Variables of the agent's process that are no settings.</summary>
+    public Dictionary<string, string> Surroundings { get; } = [];
+
     public List<FrontedService> Services { get; } = [];
 
     public Daemon Agent => _agent ?? throw new InvalidOperationException($"{Name} was not started");
@@ -67,7 +70,7 @@ internal sealed class Site(string name, string address) : IAsyncDisposable
             await _agent.DisposeAsync();
         }
 
-        _agent = Daemon.Start([Places.Cheops, "agent"], Environment(), NetworkNamespace);
+        _agent = Daemon.Start([Places.Cheops, "agent"], Environment().Concat(Surroundings).ToDictionary(), NetworkNamespace);
         if (NetworkNamespace is null || NewSocket is not null) await ReadyAsync();
     }
 

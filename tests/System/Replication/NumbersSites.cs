@@ -30,7 +30,8 @@ internal sealed class NumbersSites : IAsyncDisposable
     /// <summary>Starts sites.</summary>
     /// <param name="count">How many.</param>
     /// <param name="replicas">How many of them are in <see cref="Scope"/>.</param>
-    public static async Task<NumbersSites> StartAsync(int count, int replicas)
+    /// <param name="setUp">What else is set at each site before it starts.</param>
+    public static async Task<NumbersSites> StartAsync(int count, int replicas, Action<Site>? setUp = null)
     {
         var services = new List<NumbersService>();
         try
@@ -44,6 +45,7 @@ internal sealed class NumbersSites : IAsyncDisposable
                 var profile = Path.Combine(site.Directory, "numbers.json");
                 File.WriteAllText(profile, Profile);
                 site.Settings["CHEOPS_PROFILES"] = profile;
+                setUp?.Invoke(site);
             });
             return new NumbersSites(mesh, services) { Scope = string.Join(" & ", Enumerable.Range(1, replicas).Select(site => $"Site{site}")) };
         }
