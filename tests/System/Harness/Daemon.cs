@@ -47,7 +47,8 @@ internal sealed partial class Daemon : IAsyncDisposable
             foreach (var word in (string[])["ip", "netns", "exec", networkNamespace]) start.ArgumentList.Add(word);
         }
 
-        foreach (var word in line) start.ArgumentList.Add(word);
+        // Tests that run under nohup would hand on that SIGHUP is ignored.
+        foreach (var word in (string[])["env", "--default-signal=HUP", .. line]) start.ArgumentList.Add(word);
         Commands.SetEnvironment(start, environment);
         var process = new Process { StartInfo = start };
         var daemon = new Daemon(process);

@@ -10,7 +10,7 @@ namespace Cheops.Tests.System.Replication;
 /// </summary>
 public sealed class RandomKillTests(ITestOutputHelper output)
 {
-    private static readonly int Operations = Number("CHEOPS_TEST_OPERATIONS", 150);
+    private static readonly int Operations = Number("CHEOPS_TEST_OPERATIONS", 1000);
 
     [Fact]
     public async Task NothingAcknowledgedIsLostOrDoubledWhenAgentsAreKilled()
