@@ -26,9 +26,9 @@ public sealed class OpenStackSites : IAsyncLifetime
             await _application.RunAsync(TimeSpan.FromMinutes(12), "install");
 
             // The agents first: nova becomes ready only when glance and keystone answer at the addresses of the catalog.
+            foreach (var number in (int[])[1, 2]) WriteCredential(number, "wrong");
             Mesh = await Mesh.StartAsync([SiteOf(1), SiteOf(2)]);
-            await _application.RunAsync(
-                TimeSpan.FromMinutes(8), "up", "2", "--services", "keystone,glance,nova", "--shared-identity", "--front-port-offset", "10000", "--internal-port-offset", "20000");
+            await StartAsync();
             foreach (var number in (int[])[1, 2]) _clients[number] = await ClientOf(number);
         }
         catch
@@ -40,6 +40,24 @@ public sealed class OpenStackSites : IAsyncLifetime
 
     /// <summary>The variables with which the openstack command is a site's user.</summary>
     internal IReadOnlyDictionary<string, string> ClientOfSite(int site) => _clients[site];
+
+    /// <summary>The file of a site's own credential for glance, at first one that is worth nothing.</summary>
+    internal string CredentialFile(int site) => Path.Combine(_state, $"glance-{site}.rc");
+
+    /// <summary>Writes a site's own credential, which only the agent may read.</summary>
+    internal void WriteCredential(int site, string password)
+    {
+        File.WriteAllText(CredentialFile(site), $"OS_AUTH_URL=http://127.0.{site}.1:5000/v3\nOS_USERNAME=admin\nOS_PASSWORD={password}\nOS_PROJECT_NAME=admin\nOS_USER_DOMAIN_ID=default\nOS_PROJECT_DOMAIN_ID=default\n");
+        File.SetUnixFileMode(CredentialFile(site), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+
+    /// <summary>Ends a site's glance.</summary>
+    internal Task StopGlanceAsync(int site) =>
+        Commands.ShellAsync($"read -r pid _ <'{Path.Combine(_state, $"site-{site}", "run", "glance.pid")}'; kill -TERM \"$pid\"; while kill -0 \"$pid\" 2>/dev/null; do sleep 0.05; done");
+
+    /// <summary>Starts what does not run.</summary>
+    internal Task StartAsync() => _application.RunAsync(
+        TimeSpan.FromMinutes(8), "up", "2", "--services", "keystone,glance,nova", "--shared-identity", "--front-port-offset", "10000", "--internal-port-offset", "20000");
 
     /// <summary>Runs the openstack command as a user of a site, whose requests carry a scope.</summary>
     internal async Task<Ran> OpenStackAsync(int site, string? scope, params string[] arguments)
@@ -61,10 +79,11 @@ public sealed class OpenStackSites : IAsyncLifetime
         Directory.Delete(_state, recursive: true);
     }
 
-    private static Site SiteOf(int number)
+    private Site SiteOf(int number)
     {
         var site = new Site($"Site{number}", $"127.0.{number}.1");
         site.Settings["CHEOPS_PROFILES"] = "openstack";
+        site.Settings["CHEOPS_SERVICE_CREDENTIAL_GLANCE"] = CredentialFile(number);
         site.Settings["CHEOPS_SERVICES"] = string.Join(',', Services.SelectMany(service => new[] { 10_000, 20_000 }.Select(offset =>
             $"{service.Name}@{site.Address}:{service.Port + offset}=http://{site.Address}:{service.Port}")));
         return site;

@@ -90,6 +90,32 @@ public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenSta
         }
     }
 
+    [Fact]
+    public async Task AChangeWhoseTokenWasRevokedIsCarriedOutWithTheSitesOwnCredential()
+    {
+        var token = await sites.TellAsync(1, null, "token", "issue", "-f", "value", "-c", "id");
+        await sites.StopGlanceAsync(2);
+        var create = await Commands.ShellAsync(
+            $$$"""curl -sS -m 60 -i -H 'X-Auth-Token: {{{token}}}' -H 'Scope: glance: Site1 & Site2' -H 'Content-Type: application/json' -d '{"name":"late","disk_format":"raw","container_format":"bare"}' http://127.0.1.1:19292/v2/images""");
+        Assert.Contains(" 201 ", create.Succeeded().Output.Split('\n')[0], StringComparison.Ordinal);
+        Assert.Contains("Site2=pending", create.Output, StringComparison.Ordinal);
+        var image = await sites.TellAsync(1, null, "image", "show", "late", "-f", "value", "-c", "id");
+        var revoked = await Commands.ShellAsync($"curl -sS -m 60 -o /dev/null -w '%{{http_code}}' -X DELETE -H 'X-Auth-Token: {token}' -H 'X-Subject-Token: {token}' http://127.0.2.1:5000/v3/auth/tokens");
+        Assert.Equal("204", revoked.Succeeded().Output);
+
+        // The token is worth nothing at Site2 any more, and neither is Site2's own credential yet: it waits, and says why.
+        await sites.StartAsync();
+        await Wait.UntilAsync(
+            "Site2 says why it waits",
+            async () => (await Commands.ShellAsync($"curl -sS {sites.Mesh[2].ApiUrl}/_cheops/v1/operations")).Output.Contains("401; no token: the identity service at http://127.0.2.1:5000 answered 401", StringComparison.Ordinal),
+            TimeSpan.FromMinutes(2),
+            sites.Mesh.Logs);
+        sites.WriteCredential(2, "secret");
+        await HasAsync(2, image, "name", "late");
+        Assert.DoesNotContain("secret", sites.Mesh.Logs(), StringComparison.Ordinal);
+        Assert.DoesNotContain(token, sites.Mesh.Logs(), StringComparison.Ordinal);
+    }
+
     private Task HasAsync(int site, string image, string column, string wanted) => Wait.UntilAsync(
         $"the image at Site{site} has the {column} {wanted}",
         async () => await sites.OpenStackAsync(site, null, "image", "show", image, "-f", "value", "-c", column) is { ExitCode: 0 } ran && ran.Output.Trim() == wanted,
