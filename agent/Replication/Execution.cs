@@ -131,7 +131,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
                     null => null,
                     { } noted when IsTooEarly(noted.Status) => null,
                     { Status: 0 } => NotDone(VerdictKind.InDoubt, 0, "it was being sent when the agent ended, and looking does not tell whether it was executed"),
-                    { Status: >= 200 and < 400 } noted => new Verdict(VerdictKind.Done, new ServiceResult(noted.Status, noted.LocalId, ""), "", null, ""),
+                    { Status: >= 200 and < 400 } noted => Done(task, noted.Status, noted.LocalId, null),
                     { } noted => NotDone(IsRefusal(noted.Status) ? VerdictKind.Refused : VerdictKind.InDoubt, noted.Status, $"the service had answered {noted.Status}"),
                 };
         }
@@ -155,7 +155,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         var reply = await calls.SendAsync(operation, mayRenew: !task.Decides, caller => BuildAsync(task, caller, replica, cancellation), cancellation);
         if (operation.Repetition != Repetition.Marked) return reply;
         if (reply.Kind == ReplyKind.NotReached) journal.Forget(operation.Id);
-        else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, "");
+        else if (reply.Answer is { } answer) await journal.AnsweredAsync(operation.Id, answer.Status, requests.LocalIdIn(operation, answer));
         return reply;
     }
 
@@ -193,10 +193,13 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         return Refused(answer);
     }
 
-    private ValueTask<Verdict> DoneAsync(ExecutionTask task, KeptAnswer answer, string found = "")
+    private ValueTask<Verdict> DoneAsync(ExecutionTask task, KeptAnswer answer, string found = "") =>
+        new(Done(task, answer.Status, found.Length > 0 ? found : requests.LocalIdIn(task.Operation, answer), answer));
+
+    private Verdict Done(ExecutionTask task, int status, string found, KeptAnswer? answer)
     {
-        var (localId, metaId) = requests.IdsOf(task, answer, found);
-        return new(new Verdict(VerdictKind.Done, new ServiceResult(answer.Status, localId, ""), metaId, answer, ""));
+        var (localId, metaId) = requests.IdsOf(task, found);
+        return new Verdict(VerdictKind.Done, new ServiceResult(status, localId, ""), metaId, answer, "");
     }
 
     // What a client is told of what was done, and whose own answer was lost.

@@ -134,15 +134,12 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
 
     /// <summary>The local id of what a create has made, and the meta-id for a replicant that has none yet.</summary>
     /// <param name="task">The operation.</param>
-    /// <param name="answer">The service's answer.</param>
-    /// <param name="known">The local id where it is known otherwise; else empty.</param>
-    public (string LocalId, string MetaId) IdsOf(ExecutionTask task, KeptAnswer answer, string known)
+    /// <param name="local">The local id as the service told it; empty when it did not.</param>
+    public (string LocalId, string MetaId) IdsOf(ExecutionTask task, string local)
     {
         if (task.Operation.Kind != OperationKind.Create) return ("", "");
-        var resource = ResourceOf(task.Operation);
-        var local = known.Length > 0 ? known : FindId(task.Operation, resource, answer);
-        if (task.State.Key.MetaId.Length > 0) return (local ?? task.State.Key.MetaId, "");
-        return local is null ? ("", task.State.Id.ToString()) : (local, MetaIdFor(local, resource));
+        if (task.State.Key.MetaId.Length > 0) return (local.Length > 0 ? local : task.State.Key.MetaId, "");
+        return local.Length == 0 ? ("", task.State.Id.ToString()) : (local, MetaIdFor(local, ResourceOf(task.Operation)));
     }
 
     /// <summary>Whether what has an id here is the replica of another replicant.</summary>
@@ -153,13 +150,14 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     public string MetaIdFor(OperationState create, string localId) =>
         MetaIdFor(localId, profiles.For(create.Key.Service).Resources.GetValueOrDefault(create.Resource));
 
-    private string? FindId(Operation operation, ResourceProfile? resource, KeptAnswer answer)
+    /// <summary>The id that the answer to a create tells; empty when it tells none, or is none to a create.</summary>
+    public string LocalIdIn(Operation operation, KeptAnswer answer)
     {
-        if (resource is null) return null;
+        if (operation.Kind != OperationKind.Create || answer.Status >= 400 || ResourceOf(operation) is not { } resource) return "";
         var reader = new BodyIdReader(resource);
         reader.Feed(answer.Body.Span);
         var service = profiles.For(operation.Replicant.Service).Named(operation.Replicant.Service);
-        return AnswerId.Find(service, Encoding.ASCII.GetBytes(LocalPath(operation)), Encoding.Latin1.GetBytes(answer.Field("Location")), reader);
+        return AnswerId.Find(service, Encoding.ASCII.GetBytes(LocalPath(operation)), Encoding.Latin1.GetBytes(answer.Field("Location")), reader) ?? "";
     }
 
     // Unique by themselves, UUIDs and names stand for the replicant as they are; a number would be some other resource's elsewhere.

@@ -1,0 +1,103 @@
+using System.Text;
+using Cheops.Agent.Collaboration;
+using Cheops.Agent.Identity;
+using Cheops.Agent.Interception;
+using Cheops.Agent.Profiles;
+using Cheops.Agent.Replication;
+using Cheops.Agent.Replication.State;
+using Cheops.Proto.Operations;
+using Cheops.Store.Log;
+using Cheops.Store.Table;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Cheops.Tests.Unit.Replication;
+
+/// <summary>One operation against one service, of which nothing can be found again by looking.</summary>
+public sealed class ExecutionTests : IDisposable
+{
+    private const string Profile = """{ "profile": "p", "services": { "shop": { "resources": { "marks": { "collection": "/v1/marks" } } } } }""";
+
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cheops-unit-");
+    private readonly FakeTimeProvider _time = new();
+    private readonly CredentialSeal _seal;
+    private readonly Shop _shop = new();
+    private readonly Execution _execution;
+
+    public ExecutionTests()
+    {
+        Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
+        var profiles = ProfileSet.Combine([profile!], out _);
+        _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
+        var calls = new UserCalls("Site1", _shop, _seal, NoServiceCredentials.Instance);
+        var replicants = new Replicants("Site1", profiles, new MemoryReplicantTable(), _ => ["Site1", "Site2"]);
+        var requests = new ReplicaRequests("Site1", profiles, null!, new IdTranslation(replicants), bytes => bytes.Fill(7));
+        var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
+        _execution = new Execution("Site1", calls, requests, new Doubt(calls, requests), journal, _time, _ => { });
+    }
+
+    public void Dispose()
+    {
+        _seal.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    private static ExecutionTask Create(bool decides, bool mayBeExecuted, string metaId = "")
+    {
+        var operation = new Operation
+        {
+            Id = new OperationId(1),
+            Kind = OperationKind.Create,
+            Repetition = Repetition.Marked,
+            Origin = "Site1",
+            Replicant = new ReplicantKey("shop", "/v1/marks", metaId),
+            Resource = "marks",
+            Method = "POST",
+            Target = "/v1/marks",
+            HasBody = true,
+            Body = "{}"u8.ToArray(),
+        };
+        return new ExecutionTask(
+            default, operation, new OperationState(operation, 1, "Site1", ["Site1", "Site2"]), null, decides, mayBeExecuted,
+            () => Task.FromResult(false), () => true, _ => { });
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_was_answered_before_the_agent_ended_is_not_sent_again_and_keeps_its_id(bool decides)
+    {
+        var metaId = decides ? "" : "1099511627777";
+        var first = await CarryOutAsync(Create(decides, mayBeExecuted: false, metaId));
+        var again = await CarryOutAsync(Create(decides, mayBeExecuted: true, metaId));
+        Assert.Equal(1, _shop.Asked);
+        Assert.Equal(("1003", "1003"), (first.Result.LocalId, again.Result.LocalId));
+        Assert.Equal(first.MetaId, again.MetaId);
+        Assert.Equal(decides, again.MetaId.Length > 0);
+    }
+
+    [Fact]
+    public async Task A_request_that_the_service_did_not_look_at_is_sent_again()
+    {
+        _shop.Status = 401;
+        Assert.Equal(VerdictKind.Refused, (await CarryOutAsync(Create(decides: true, mayBeExecuted: false))).Kind);
+        _shop.Status = 201;
+        Assert.Equal(VerdictKind.Done, (await CarryOutAsync(Create(decides: true, mayBeExecuted: true))).Kind);
+        Assert.Equal(2, _shop.Asked);
+    }
+
+    private Task<Verdict> CarryOutAsync(ExecutionTask task) =>
+        task.Decides ? _execution.DecideAsync(task, CancellationToken.None) : _execution.FollowAsync(task, CancellationToken.None);
+
+    private sealed class Shop : IReplicaService
+    {
+        public int Asked { get; private set; }
+
+        public int Status { get; set; } = 201;
+
+        public Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation)
+        {
+            Asked++;
+            return Task.FromResult(new ServiceReply(ReplyKind.Answered, new KeptAnswer(Status, default, """{"id":1003}"""u8.ToArray()), ""));
+        }
+    }
+}
