@@ -93,6 +93,8 @@ def main():
     text = page(out, now, args.rounds)
     (out / 'table.md').write_text(text)
     if args.readme:
+        if missing := [part for part in TITLES if not (out / f'{part}.md').exists()]:
+            raise SystemExit(f'README.md shows all parts; not measured yet: {", ".join(missing)}')
         readme = pathlib.Path('README.md')
         new, count = re.subn(r'(<!-- bench:begin -->\n).*?(<!-- bench:end -->)', lambda m: m[1] + text + m[2], readme.read_text(), flags=re.S)
         if count != 1:

@@ -83,10 +83,10 @@ server {{ listen {self.host(site)}:{SERVICE}; default_type application/json; loc
         return int(get(f'http://{self.host(site)}:{SERVICE}/count').split()[9])
 
     def start(self, site):
-        env = {k: v for k, v in os.environ.items() if not k.startswith('CHEOPS_')} | self.settings | {
+        env = {k: v for k, v in os.environ.items() if not k.startswith('CHEOPS_')} | {
             'CHEOPS_SITE': f'Site{site}', 'CHEOPS_SERVICES': f'items@{self.host(site)}:{LISTEN}=http://{self.host(site)}:{SERVICE}',
             'CHEOPS_PEERS': ','.join(f'Site{other}@{self.host(other)}:{MESH}' for other in self.all if other != site), 'CHEOPS_MESH_LISTEN': f'{self.host(site)}:{MESH}',
-            'CHEOPS_API_LISTEN': f'{self.host(site)}:{API}', 'CHEOPS_DATA': str(self.directory / str(site)), 'CHEOPS_PROFILES': str(self.directory / 'profile.json'), 'CHEOPS_LOG': 'error'}
+            'CHEOPS_API_LISTEN': f'{self.host(site)}:{API}', 'CHEOPS_DATA': str(self.directory / str(site)), 'CHEOPS_PROFILES': str(self.directory / 'profile.json'), 'CHEOPS_LOG': 'error'} | self.settings
         self.agents[site] = subprocess.Popen([self.cheops, 'agent'], env=env, stderr=open(self.directory / f'agent{site}.log', 'ab'))
 
     def start_all(self):

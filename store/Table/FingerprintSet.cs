@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Cheops.Store.Table;
 
 /// <summary>
@@ -16,9 +18,12 @@ internal sealed class FingerprintSet
 
     private readonly Shard[] _shards = new Shard[1 << ShardBits];
 
-    public FingerprintSet()
+    /// <summary>Makes an empty set.</summary>
+    /// <param name="expected">How many keys it is to hold soon.</param>
+    public FingerprintSet(long expected = 0)
     {
-        for (var i = 0; i < _shards.Length; i++) _shards[i] = new Shard();
+        var slots = Math.Max(SlotsMin, (int)BitOperations.RoundUpToPowerOf2((ulong)(expected >> ShardBits) * 3 / 2));
+        for (var i = 0; i < _shards.Length; i++) _shards[i] = new Shard(slots);
     }
 
     /// <summary>Whether the key with this hash may be there; false is certain.</summary>
@@ -38,9 +43,9 @@ internal sealed class FingerprintSet
         return fingerprint > Removed ? fingerprint : fingerprint + 2;
     }
 
-    private sealed class Shard
+    private sealed class Shard(int size)
     {
-        private uint[] _slots = new uint[SlotsMin];
+        private uint[] _slots = new uint[size];
         private int _there;
         private int _used;
 

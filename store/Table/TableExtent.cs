@@ -19,7 +19,7 @@ internal readonly record struct TableExtent(
     long Number, long Begin, long Until, long Count, ulong Sum, long LiveSize, uint NumberBound, ulong Secret, long Buckets)
 {
     // FASTER keeps seven in a bucket before it needs another one.
-    private const int KeysPerBucket = 4;
+    private const int KeysPerBucket = 6;
     private const long BucketsMin = 1024;
 
     /// <summary>Where FASTER puts the first record.</summary>

@@ -14,7 +14,7 @@ internal sealed class TableScan(TableExtent at, ReplicantTableOptions options, K
     private ulong _sum;
 
     /// <summary>The keys that are there.</summary>
-    public FingerprintSet Keys { get; } = new();
+    public FingerprintSet Keys { get; } = new(at.Count);
 
     /// <summary>The numbers in use.</summary>
     public KeyNumbers Numbers => KeyNumbers.From(at.NumberBound, number => _last[number].IsThere);
