@@ -454,8 +454,10 @@ public sealed class UpstreamConnection : IAsyncDisposable
     {
         _input.Early = null;
         _channel.Abort();
+
+        // What the body holds is the channel's: it lets go before the channel gives its buffer back.
+        _body.End();
         await _channel.DisposeAsync();
         Answer.Reset();
-        _body.End();
     }
 }

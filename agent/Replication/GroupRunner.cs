@@ -59,6 +59,8 @@ internal sealed class GroupRunner : IGroupMachine
     private TaskCompletionSource _changed = NewSignal();
     private long _keptSize;
     private long _replayFrom;
+    private long _takenIndex;
+    private int _carried;
     private bool _replayed;
     private long _seenUntil;
     private Task? _caughtUp;
@@ -108,26 +110,33 @@ internal sealed class GroupRunner : IGroupMachine
         var decoded = GroupEntry.Decode(entry.ToArray());
         lock (_gate)
         {
+            // An entry whose effects the table could not all take is given again: the state has it already.
+            if (index != _takenIndex) Take(index, decoded);
+            for (; _carried < _effects.Count; _carried++) Carry(_effects[_carried]);
             AppliedIndex = index;
-            if (decoded is null)
-            {
-                _parts.Warn($"entry {index} of group {string.Join(" & ", Founding.Sites)} is not understood and was passed over: is this agent older than the others?");
-                return default;
-            }
-
-            if (decoded is ProposedEntry proposed)
-            {
-                Keep(proposed.Operation);
-                _parts.Contents.Need(proposed.Operation.BodyHash);
-            }
-
-            if (decoded is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
-            _effects.Clear();
-            _state.Apply(index, decoded, _effects);
-            foreach (var effect in _effects) Carry(effect);
         }
 
         return default;
+    }
+
+    private void Take(long index, GroupEntry? entry)
+    {
+        (_takenIndex, _carried) = (index, 0);
+        _effects.Clear();
+        if (entry is null)
+        {
+            _parts.Warn($"entry {index} of group {string.Join(" & ", Founding.Sites)} is not understood and was passed over: is this agent older than the others?");
+            return;
+        }
+
+        if (entry is ProposedEntry proposed)
+        {
+            Keep(proposed.Operation);
+            _parts.Contents.Need(proposed.Operation.BodyHash);
+        }
+
+        if (entry is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
+        _state.Apply(index, entry, _effects);
     }
 
     private void Carry(Effect effect)

@@ -57,6 +57,11 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
         {
             return ApiAnswer.Failure(site, 503, "group-unavailable", "The replicas' sites cannot agree now", e.Message);
         }
+        catch (OperationCanceledException)
+        {
+            return ApiAnswer.Failure(
+                site, 504, "not-recorded", "It is not recorded yet", $"the replicas' sites have not agreed within {Bounds.ApiTimeMaxMs / 1000} s; it may be recorded still: look again");
+        }
     }
 
     private ApiAnswer NotAllowed(string path) =>

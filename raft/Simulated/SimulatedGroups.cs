@@ -40,7 +40,8 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
 
     internal TimeProvider Time => time;
 
-    internal SimulatedFaults Faults { get; } = faults ?? new SimulatedFaults();
+    /// <summary>What goes wrong from now on.</summary>
+    public SimulatedFaults Faults { get; set; } = faults ?? new SimulatedFaults();
 
     /// <summary>A site comes up: its host replays what the site knew before.</summary>
     /// <param name="site">Its name.</param>

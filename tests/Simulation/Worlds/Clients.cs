@@ -1,6 +1,9 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
+using Cheops.Agent.Api;
 using Cheops.Tests.Simulation.Checkers;
+using HttpMethod = Cheops.Proto.Http.HttpMethod;
 
 namespace Cheops.Tests.Simulation.Worlds;
 
@@ -12,6 +15,7 @@ internal sealed class Clients(World world)
 
     private readonly Life _life = world.NewLife("clients");
     private readonly Dictionary<string, string> _ids = new(StringComparer.Ordinal);
+    private readonly HashSet<(string Site, string Thing)> _knownAt = [];
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
     private readonly HashSet<(string Site, string Thing)> _reading = [];
     private int _waiting;
@@ -25,14 +29,14 @@ internal sealed class Clients(World world)
     private async Task AskAsync(Ask ask)
     {
         var scope = world.Scenario.Things[ask.Thing];
-        if (ask.Deed == Deed.Read)
+        if (ask.Deed is Deed.Read or Deed.ReadThere)
         {
             await ReadAsync(ask);
             return;
         }
 
-        // Of what may be gone, or not be there yet, a client says where it is meant.
-        if (_deleted.Contains(ask.Thing)) ask = ask with { SaysScope = true };
+        // Of what may be gone, or not be known there yet, a client says where it is meant.
+        if (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing))) ask = ask with { SaysScope = true };
         if (RequestOf(ask) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed is Deed.Create or Deed.CreateRefused || ask.SaysScope))) return;
         var operation = $"op{ask.Number}";
         var (thing, sites, scopeText) = ask.Deed switch
@@ -52,8 +56,24 @@ internal sealed class Clients(World world)
         // What was gone already has nothing to be carried out.
         if (ask.Deed == Deed.Delete && !world.IsApplied(operation)) return;
         world.Told(operation, told);
-        if (told == Told.Accepted && ask.Deed == Deed.Create) _ids[ask.Thing] = IdIn(answer!);
-        if (answer is not null) world.CheckReplicas(operation, answer.Field("Cheops-Replicas"));
+        if (told == Told.Accepted && ask.Deed == Deed.Create)
+        {
+            _ids[ask.Thing] = IdIn(answer!);
+            _knownAt.Add((answer!.Field("Cheops-Site") ?? "", ask.Thing));
+        }
+
+        if (answer is null) return;
+        world.CheckReplicas(operation, answer.Field("Cheops-Replicas"));
+        if (told == Told.Accepted && ask.Number % 3 == 0 && answer.Field("Cheops-Operation") is { } id) await FollowAsync(ask.Site, operation, id);
+    }
+
+    // Waits by the API until the operation is finished, and looks whether that is so.
+    private async Task FollowAsync(string site, string operation, string id)
+    {
+        var asked = new ApiRequest(HttpMethod.Get, $"/_cheops/v1/operations/{id}", ImmutableDictionary<string, string>.Empty.Add("wait", "20s"), MayChange: false);
+        if (await world.SiteNamed(site).AskApiAsync(asked) is not { Status: 200 } told) return;
+        using var body = JsonDocument.Parse(told.Body);
+        world.CheckReplicas(operation, string.Join("; ", body.RootElement.GetProperty("sites").EnumerateObject().Select(one => $"{one.Name}={one.Value.GetProperty("step").GetString()}")));
     }
 
     private sealed record Request(string Method, string Target, string Body);
@@ -64,7 +84,8 @@ internal sealed class Clients(World world)
         var collection = "/v1/" + ask.Thing.TrimEnd([.. "0123456789"]) + "s";
         var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst or Deed.CreateRefused ? $"{ask.Thing}-op{ask.Number}" : ask.Thing;
         var name = collection == "/v1/names" ? $"\"name\":\"{key}\"," : "";
-        var body = $$"""{{{name}}"key":"{{key}}","value":"op{{ask.Number}}"}""";
+        var pad = ask.IsLarge ? $"\"pad\":\"{new string('x', 300_000)}\"," : "";
+        var body = $$"""{{{name}}"key":"{{key}}",{{pad}}"value":"op{{ask.Number}}"}""";
         switch (ask.Deed)
         {
             case Deed.Create or Deed.CreateHere or Deed.CreateFirst:
@@ -85,21 +106,27 @@ internal sealed class Clients(World world)
 
     private async Task ReadAsync(Ask ask)
     {
-        // Of what may be gone, or not be there yet, a client says where it is meant.
-        if (_deleted.Contains(ask.Thing)) ask = ask with { SaysScope = true };
-        if (RequestOf(ask) is not { } request || !world.Scenario.Things[ask.Thing].Contains(ask.Site) || !_reading.Add((ask.Site, ask.Thing))) return;
+        // Of what may be gone, or not be known there yet, a client says where it is meant.
+        if (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing))) ask = ask with { SaysScope = true };
+        var scope = world.Scenario.Things[ask.Thing];
+        var there = ask.Deed == Deed.ReadThere ? scope[ask.Number % scope.Length] : ask.Site;
+        if (RequestOf(ask) is not { } request || !scope.Contains(there) || !_reading.Add((there, ask.Thing))) return;
         try
         {
-            var answer = await ExchangeAsync(ask, $"read{ask.Number}", request, "");
+            var answer = await ExchangeAsync(ask, $"read{ask.Number}", request, there == ask.Site ? "" : there);
+            if (answer is { Status: < 500 } && answer.Field("Cheops-Site") is { } by && by != there)
+                world.Violate("within its scope", $"{ask.Thing} was to be read at {there}, and {by} answered");
             world.Tell(ask.Site, ask.Thing, $"a client reads {request.Target} and {Describe(answer)}");
+
+            if (answer is { Status: 200 }) _knownAt.Add((there, ask.Thing));
 
             // What is not there may be gone already, or not be there yet where a delete is on its way.
             if (answer is null || answer.Status >= 500 || (answer.Status == 404 && _deleted.Contains(ask.Thing))) return;
-            world.History.OnSeen(answer.Field("Cheops-Site") ?? ask.Site, ask.Thing, answer.Status == 200 ? LastIn(answer) : "");
+            world.History.OnSeen(there, ask.Thing, answer.Status == 200 ? LastIn(answer) : "");
         }
         finally
         {
-            _reading.Remove((ask.Site, ask.Thing));
+            _reading.Remove((there, ask.Thing));
         }
     }
 
@@ -117,7 +144,9 @@ internal sealed class Clients(World world)
     }
 
     private static string Describe(Message? answer) =>
-        answer is null ? "gets no answer" : $"gets {answer.First.Split(' ')[1]} {answer.Body.Replace("\n", "", StringComparison.Ordinal)} {answer.Field("Cheops-Replicas")}";
+        answer is null ? "gets no answer" : $"gets {answer.First.Split(' ')[1]} {Short(answer.Body)} {answer.Field("Cheops-Replicas")}";
+
+    private static string Short(string body) => (body.Length <= 300 ? body : body[..300] + "…").Replace("\n", "", StringComparison.Ordinal);
 
     // Only what is said to be surely not executed is refused; a client that knows nothing expects anything.
     private static Told ToldBy(Message? answer) => answer switch

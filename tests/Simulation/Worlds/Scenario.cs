@@ -36,6 +36,8 @@ internal enum Deed
     Delete,
     /// <summary>Reads a thing where the client is.</summary>
     Read,
+    /// <summary>Reads a thing at another site, by a scope.</summary>
+    ReadThere,
     /// <summary>Makes a thing of this site alone.</summary>
     CreateHere,
     /// <summary>Makes a thing at the first of the sites that works.</summary>
@@ -54,7 +56,11 @@ internal abstract record Step(int AtMs);
 /// <param name="Thing">Which thing.</param>
 /// <param name="SaysScope">Whether it gives the scope, where it need not.</param>
 /// <param name="AbortsAfterMs">When it goes away; 0 for never.</param>
-internal sealed record Ask(int AtMs, int Number, string Site, Deed Deed, string Thing, bool SaysScope, int AbortsAfterMs) : Step(AtMs);
+internal sealed record Ask(int AtMs, int Number, string Site, Deed Deed, string Thing, bool SaysScope, int AbortsAfterMs) : Step(AtMs)
+{
+    /// <summary>Whether what is made is too large for a log.</summary>
+    public bool IsLarge { get; init; }
+}
 
 /// <summary>An agent ends without a word between two of its steps, and comes back.</summary>
 internal sealed record Crash(int AtMs, string Site, int AfterSteps, int DownMs) : Step(AtMs);
@@ -67,6 +73,15 @@ internal sealed record Trouble(int AtMs, string Site, Mishap Mishap, int ForMs) 
 
 /// <summary>A site's time of day jumps.</summary>
 internal sealed record ClockJump(int AtMs, string Site, int ByMs) : Step(AtMs);
+
+/// <summary>An agent is told to end, and comes back.</summary>
+internal sealed record Stop(int AtMs, string Site, int DownMs) : Step(AtMs);
+
+/// <summary>A site's machine stands still for a while.</summary>
+internal sealed record Freeze(int AtMs, string Site, int ForMs) : Step(AtMs);
+
+/// <summary>A site's disk has no room for a while.</summary>
+internal sealed record DiskFull(int AtMs, string Site, int ForMs) : Step(AtMs);
 
 /// <summary>How bad a scenario may be.</summary>
 internal sealed record Wishes
@@ -105,8 +120,14 @@ internal sealed record Scenario
     /// <summary>Up to how much longer a message on a link takes by chance.</summary>
     public int JitterMs { get; init; }
 
+    /// <summary>How much longer bodies take on a link than what is urgent.</summary>
+    public int BulkDelayMs { get; init; }
+
     /// <summary>How much the clocks of sites drift, in millionths.</summary>
     public int DriftPpm { get; init; }
+
+    /// <summary>A thing of all sites that nobody asks for before all is at rest again.</summary>
+    public static string LastThingOf(int site) => $"name{9000 + site}";
 
     /// <summary>Makes one.</summary>
     public static Scenario Of(int seed, Wishes wishes)
@@ -124,13 +145,14 @@ internal sealed record Scenario
         {
             Seed = seed,
             Sites = sites,
-            Things = things,
+            Things = things.AddRange(Enumerable.Range(0, count).Select(site => KeyValuePair.Create(LastThingOf(site), sites))),
             Steps = [.. steps.OrderBy(step => step.AtMs)],
             LeaderLostPerMille = calm ? 0 : chance.Next(3) * 15,
             ForgetsCommit = chance.Next(2) == 0,
             Loss = calm || chance.Next(3) > 0 ? 0 : chance.NextDouble() * 0.02,
             Duplication = calm || chance.Next(3) > 0 ? 0 : chance.NextDouble() * 0.05,
             JitterMs = chance.Next(30),
+            BulkDelayMs = chance.Next(2) * chance.Next(50),
             DriftPpm = chance.Next(200),
         };
     }
@@ -166,6 +188,7 @@ internal sealed record Scenario
                 < 12 => Deed.CreateRefused,
                 < 13 => Deed.CreateHere,
                 < 14 => Deed.CreateFirst,
+                < 16 => Deed.ReadThere,
                 _ => Deed.Read,
             };
             yield return AskOf(chance.Next(length), deed, names[chance.Next(names.Length)]);
@@ -174,22 +197,29 @@ internal sealed record Scenario
         Ask AskOf(int at, Deed deed, string thing)
         {
             var of = chance.Next(6) == 0 ? sites : things[thing];
-            return new Ask(at, ++number, of[chance.Next(of.Length)], deed, thing, chance.Next(3) == 0, chance.Next(12) == 0 ? chance.Next(1, 400) : 0);
+            return new Ask(at, ++number, of[chance.Next(of.Length)], deed, thing, chance.Next(3) == 0, chance.Next(12) == 0 ? chance.Next(1, 400) : 0)
+            {
+                IsLarge = deed is Deed.Create or Deed.Put && chance.Next(30) == 0,
+            };
         }
     }
 
     private static IEnumerable<Step> Faults(Random chance, ImmutableArray<string> sites, int length)
     {
-        for (var left = chance.Next(1, 4 + sites.Length * 2); left > 0; left--)
+        // Now and then, a storm.
+        for (var left = chance.Next(1, 4 + sites.Length * 2) * (chance.Next(6) == 0 ? 3 : 1); left > 0; left--)
         {
             var at = chance.Next(length);
             var site = sites[chance.Next(sites.Length)];
             var other = sites[(sites.IndexOf(site) + chance.Next(1, sites.Length)) % sites.Length];
-            yield return chance.Next(10) switch
+            yield return chance.Next(16) switch
             {
-                < 4 => new Crash(at, site, chance.Next(1, 400), chance.Next(1, 15_000)),
-                < 7 => new Cut(at, site, other, chance.Next(3) > 0, chance.Next(200, 25_000), chance.Next(3) == 0 ? chance.Next(50, 3_000) : 0),
-                < 9 => new Trouble(at, site, (Mishap)chance.Next((int)Mishap.Hangs + 1), chance.Next(100, 20_000)),
+                < 5 => new Crash(at, site, chance.Next(1, 400), chance.Next(1, 15_000)),
+                < 6 => new Stop(at, site, chance.Next(1, 10_000)),
+                < 8 => new Freeze(at, site, chance.Next(100, 15_000)),
+                < 9 => new DiskFull(at, site, chance.Next(500, 20_000)),
+                < 12 => new Cut(at, site, other, chance.Next(3) > 0, chance.Next(200, 25_000), chance.Next(3) == 0 ? chance.Next(50, 3_000) : 0),
+                < 15 => new Trouble(at, site, (Mishap)chance.Next((int)Mishap.Hangs + 1), chance.Next(100, 20_000)),
                 _ => new ClockJump(at, site, chance.Next(-3_600_000, 3_600_000)),
             };
         }

@@ -63,6 +63,12 @@ internal sealed class Scheduler(Random chance)
         {
             _queue.Dequeue();
             if (happening.IsCancelled || happening.Life.IsOver) continue;
+            if (happening.Life.FrozenUntil > key.Due)
+            {
+                _queue.Enqueue(happening, (happening.Life.FrozenUntil, key.Number));
+                continue;
+            }
+
             Now = key.Due;
             Steps++;
             Mix((ulong)key.Due);
@@ -106,6 +112,28 @@ internal sealed class Life(Scheduler scheduler, int number, string name) : Synch
     public override void Send(SendOrPostCallback d, object? state) => Run(() => d(state));
 
     public override SynchronizationContext CreateCopy() => this;
+
+    /// <summary>Until when nothing of this life happens.</summary>
+    public long FrozenUntil { get; private set; }
+
+    /// <summary>Nothing of this life happens for a while, as when a machine stands still; then all that was to.</summary>
+    public void Freeze(TimeSpan time) => FrozenUntil = Math.Max(FrozenUntil, scheduler.Now + time.Ticks);
+
+    /// <summary>Runs something of this life as soon as it is not frozen: mostly now.</summary>
+    public void RunAwake(Action action)
+    {
+        if (FrozenUntil > scheduler.Now) scheduler.At(FrozenUntil, this, _ => action(), null);
+        else Run(action);
+    }
+
+    /// <summary>Completes when this life is not frozen.</summary>
+    public Task AwakeAsync()
+    {
+        if (FrozenUntil <= scheduler.Now) return Task.CompletedTask;
+        var awake = new TaskCompletionSource();
+        scheduler.At(FrozenUntil, this, _ => awake.SetResult(), null);
+        return awake.Task;
+    }
 
     /// <summary>Runs something of this life now.</summary>
     public void Run(Action action)

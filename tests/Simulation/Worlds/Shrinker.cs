@@ -12,7 +12,7 @@ internal static class Shrinker
         var promise = outcome.Violations[0].Promise;
         var runs = 0;
         foreach (var calmer in (Func<Scenario, Scenario>[])[
-            one => one with { Loss = 0 }, one => one with { Duplication = 0 }, one => one with { JitterMs = 0 }, one => one with { DriftPpm = 0 },
+            one => one with { Loss = 0 }, one => one with { Duplication = 0 }, one => one with { JitterMs = 0 }, one => one with { DriftPpm = 0 }, one => one with { BulkDelayMs = 0 },
             one => one with { LeaderLostPerMille = 0 }, one => one with { ForgetsCommit = false }])
             Try(calmer(scenario));
 

@@ -71,6 +71,32 @@ internal sealed class Site
         then();
     }));
 
+    /// <summary>Ends the agent in an orderly way, and does what is to be done then.</summary>
+    public void Stop(Action then)
+    {
+        if (_agent is not { Replicator: { } replicator } agent || agent.IsStopping) return;
+        agent.IsStopping = true;
+        _world.Tell(Name, null, "the agent is told to end");
+        agent.Life.Run(() => _world.Watch($"the end of {Name}", StopAsync(agent, replicator, then)));
+    }
+
+    private async Task StopAsync(Agent agent, Replicator replicator, Action then)
+    {
+        await replicator.DisposeAsync();
+        if (_agent != agent) return;
+        _world.Life.Run(() =>
+        {
+            Crash();
+            then();
+        });
+    }
+
+    /// <summary>The machine stands still for a while: neither the agent nor its groups do anything.</summary>
+    public void Freeze(TimeSpan time) => _agent?.Life.Freeze(time);
+
+    /// <summary>The disk is full, or has room again.</summary>
+    public void Fill(bool isFull) => _disk.Fill(isFull);
+
     /// <summary>Starts the agent if it is down; if it is up, lets it be.</summary>
     public void Heal()
     {
@@ -119,6 +145,8 @@ internal sealed class Site
         public Life Life { get; }
 
         public LifeClock Clock { get; }
+
+        public bool IsStopping { get; set; }
 
         public Replicator? Replicator { get; private set; }
 
@@ -186,7 +214,7 @@ internal sealed class Site
         }
 
         private SimulatedGroupHost Join(Func<GroupFounding, IGroupMachine> machines) =>
-            _groups = _world.Life.Make(() => _world.Groups.Join(_site.Name, founding => SiteGroups.MachineAt(Life, machines(founding))));
+            _groups = _world.Life.Make(() => _world.Groups.Join(_site.Name, founding => SiteGroups.MachineAt(Life, _world.Clock, machines(founding))));
 
         private WorkflowId NewWorkflowId()
         {
@@ -204,7 +232,7 @@ internal sealed class Site
 
         public Channel? Connect()
         {
-            if (_context is null) return null;
+            if (_context is null || IsStopping) return null;
             var (client, server) = MemoryTransport.Pair();
             _channels.Add(server);
             var origin = new ExchangeOrigin { Service = World.Service, Scheme = "http", ClientAddress = "192.0.2.1" };
@@ -242,7 +270,13 @@ internal sealed class Site
     private sealed class Link(ILinkTransport inner, Life life) : ILinkTransport
     {
         public void Start(Action<LinkLane, ReadOnlyMemory<byte>> receive, Action<ulong> undeliverable) =>
-            inner.Start((lane, message) => life.Run(() => receive(lane, message)), token => life.Run(() => undeliverable(token)));
+            inner.Start(
+                (lane, message) =>
+                {
+                    var kept = message.ToArray();
+                    life.RunAwake(() => receive(lane, kept));
+                },
+                token => life.RunAwake(() => undeliverable(token)));
 
         public ValueTask SendAsync(LinkLane lane, ReadOnlyMemory<byte> message, ulong token, CancellationToken cancellation) =>
             inner.SendAsync(lane, message, token, cancellation);

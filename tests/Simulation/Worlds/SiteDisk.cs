@@ -11,6 +11,7 @@ internal sealed class SiteDisk(World world, Random chance)
 {
     private readonly LifeClock _clock = world.Clock;
     private MemoryOperationLog? _log;
+    private bool _isFull;
 
     public MemoryReplicantTable Table { get; private set; } = new();
 
@@ -21,7 +22,16 @@ internal sealed class SiteDisk(World world, Random chance)
     {
         var recovery = new Journal.Recovery();
         _log = _log?.Crash(chance, recovery.Visit) ?? new MemoryOperationLog(syncsByItself: false);
+        Fill(_isFull);
         return recovery.Open(new SyncedLog(_log, _clock, chance), new LogRetention());
+    }
+
+    /// <summary>Whether the disk has no room for anything more.</summary>
+    public void Fill(bool isFull)
+    {
+        _isFull = isFull;
+        Table.Capacity = isFull ? Table.DiskBytes : long.MaxValue;
+        if (_log is not null) _log.Capacity = isFull ? _log.DiskBytes : long.MaxValue;
     }
 
     /// <summary>The agent ends: nothing more of it reaches the disk.</summary>

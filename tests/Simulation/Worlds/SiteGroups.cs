@@ -10,7 +10,7 @@ internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
     public ImmutableArray<IReplicaGroup> Groups => [.. inner.Groups.Select(group => new Group(world, group))];
 
     /// <summary>A machine that lives at a site.</summary>
-    public static IGroupMachine MachineAt(Life site, IGroupMachine inner) => new Machine(site, inner);
+    public static IGroupMachine MachineAt(Life site, TimeProvider time, IGroupMachine inner) => new Machine(site, time, inner);
 
     public IReplicaGroup? Find(GroupId id) => inner.Find(id) is { } group ? new Group(world, group) : null;
 
@@ -45,14 +45,33 @@ internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
         public async ValueTask LeadAsync(string site, CancellationToken cancellation = default) => await world.Begin(() => Done(inner.LeadAsync(site, cancellation)));
     }
 
-    private sealed class Machine(Life site, IGroupMachine inner) : IGroupMachine
+    private sealed class Machine(Life site, TimeProvider time, IGroupMachine inner) : IGroupMachine
     {
         public long ReplayFrom => inner.ReplayFrom;
 
-        public async ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay) =>
-            await site.Begin(() => Done(inner.ApplyAsync(index, entry, isReplay)));
+        // As the real one: what is committed has to be taken, sooner or later.
+        public async ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay)
+        {
+            while (true)
+            {
+                await site.AwakeAsync();
+                try
+                {
+                    await site.Begin(() => Done(inner.ApplyAsync(index, entry, isReplay)));
+                    return;
+                }
+                catch (IOException)
+                {
+                    await Task.Delay(TimeSpan.FromMilliseconds(200), time);
+                }
+            }
+        }
 
-        public async ValueTask ReplayedAsync(long seenUntil) => await site.Begin(() => Done(inner.ReplayedAsync(seenUntil)));
+        public async ValueTask ReplayedAsync(long seenUntil)
+        {
+            await site.AwakeAsync();
+            await site.Begin(() => Done(inner.ReplayedAsync(seenUntil)));
+        }
 
         public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => inner.CaptureAsync(cancellation);
 

@@ -195,6 +195,7 @@ internal sealed class World
         // 4.
         var healedAt = NowMs;
         RunUntil(healedAt + RestMaxMs, () => _clients.AreQuiet && Rest.IsIn(_sites.Values));
+        if (Rest.IsIn(_sites.Values)) GoOn();
 
         // 5.
         Rest.Judge(this, _sites.Values, (NowMs - healedAt) / 1000.0);
@@ -211,6 +212,16 @@ internal sealed class World
     }
 
     private static string[] Words(string text) => text.Split([' ', ':', ',', ';', '/', '\n'], StringSplitOptions.RemoveEmptyEntries);
+
+    // At rest, everything works as in the beginning.
+    private void GoOn()
+    {
+        var last = Scenario.Sites.Index().Select(site => new Ask(0, 9000 + site.Index, site.Item, Deed.Create, Scenario.LastThingOf(site.Index), false, 0)).ToArray();
+        foreach (var ask in last) _clients.Begin(ask);
+        RunUntil(NowMs + RestMaxMs, () => _clients.AreQuiet && Rest.IsIn(_sites.Values));
+        foreach (var ask in last.Where(ask => History.Asked.All(one => one.Id != $"op{ask.Number}" || one.Told != Checkers.Told.Accepted)))
+            Violate("goes on", $"{ask.Thing} could not be made at {ask.Site} when all was healed");
+    }
 
     private long NowMs => _scheduler.Now / TimeSpan.TicksPerMillisecond;
 
@@ -231,6 +242,7 @@ internal sealed class World
     {
         var way = Links.Way(from, to);
         (way.Loss, way.Duplication, way.Jitter) = (Scenario.Loss, Scenario.Duplication, TimeSpan.FromMilliseconds(Scenario.JitterMs));
+        way.BulkDelay = TimeSpan.FromMilliseconds(Scenario.BulkDelayMs);
     }
 
     private void Carry(Step step)
@@ -253,6 +265,20 @@ internal sealed class World
             case Trouble trouble:
                 Later(trouble.ForMs, _sites[trouble.Site].Service.Misbehave(trouble.Mishap));
                 Tell(trouble.Site, null, $"its service begins to misbehave: {trouble.Mishap}");
+                break;
+            case Stop stop:
+                _sites[stop.Site].Stop(() => Later(stop.DownMs, _sites[stop.Site].Start));
+                break;
+            case Freeze freeze when _sites[freeze.Site].IsUp:
+                Tell(freeze.Site, null, $"its machine stands still for {freeze.ForMs} ms");
+                _sites[freeze.Site].Freeze(TimeSpan.FromMilliseconds(freeze.ForMs));
+                Groups.CutOff(freeze.Site, true);
+                Later(freeze.ForMs, () => Groups.CutOff(freeze.Site, false));
+                break;
+            case DiskFull full:
+                Tell(full.Site, null, "its disk is full");
+                _sites[full.Site].Fill(true);
+                Later(full.ForMs, () => _sites[full.Site].Fill(false));
                 break;
             case ClockJump jump:
                 _sites[jump.Site].Jump(TimeSpan.FromMilliseconds(jump.ByMs));
@@ -302,6 +328,7 @@ internal sealed class World
     {
         foreach (var heal in _healing.ToArray()) heal();
         _healing.Clear();
+        Groups.Faults = Groups.Faults with { LeaderLostPerMille = 0 };
         foreach (var site in _sites.Values)
         {
             site.Heal();
