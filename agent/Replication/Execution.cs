@@ -43,6 +43,9 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
             var reply = await SendAsync(task, cancellation);
             switch (reply.Kind)
             {
+                case ReplyKind.NotReached when task.State.IsTakenOver:
+                    await PauseAsync();
+                    continue;
                 case ReplyKind.NotReached when !repeats:
                     return NotDone(VerdictKind.NotExecuted, 503, reply.Detail);
                 case ReplyKind.Answered when IsDone(reply.Answer!, task.Operation.Kind, repeated: again):
@@ -54,12 +57,22 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
                     return Refused(reply.Answer);
             }
 
-            // What is as good as once is simply done again, for as long as a client may wait.
+            // What is as good as once is simply done again, for as long as a client may wait. Who decides in another's place, which
+            // may have carried it out, goes on until it is done here too, or refused for good.
             var verdict = await LookedAtAsync(task, reply, cancellation);
             var isWaitedFor = time.GetElapsedTime(started) < TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs);
-            if (verdict.Kind != VerdictKind.InDoubt || task.Operation.Repetition != Repetition.Idempotent || !isWaitedFor) return verdict;
+            var goesOn = verdict.Kind == VerdictKind.InDoubt
+                ? task.Operation.Repetition == Repetition.Idempotent && (isWaitedFor || task.State.IsTakenOver)
+                : verdict.Kind != VerdictKind.Done && task.State.IsTakenOver && reply.Answer is not { Status: < 500 };
+            if (!goesOn) return verdict;
+            await PauseAsync();
+            again = true;
+        }
+
+        async Task PauseAsync()
+        {
             await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellation);
-            (pause, again) = (Math.Min(pause * 2, Bounds.FollowPauseMaxMs), true);
+            pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs);
         }
     }
 

@@ -75,6 +75,9 @@ public sealed class OperationState
     /// <summary>Index of the entry that made <see cref="Decider"/> the deciding site; 0 for the proposal itself.</summary>
     public long Claim { get; internal set; }
 
+    /// <summary>Whether <see cref="Decider"/> decides in the place of a site that fell silent, and may have carried it out.</summary>
+    public bool IsTakenOver => Decider != (Sites.Contains(Origin) ? Origin : Sites[0]);
+
     /// <summary>The decision; null while there is none.</summary>
     public Decision? Decision { get; internal set; }
 
