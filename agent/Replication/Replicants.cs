@@ -156,11 +156,12 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         table.Put(key, record.Encode().Span);
         if (!namesChange) return;
         foreach (var alias in AliasesOf(record)) table.Put(alias, key);
-        if (HasOtherId(record) && _noted.TryAdd((record.Key.Service, record.Key.Collection), true))
-        {
-            table.Put(ServiceKey(record.Key.Service), key);
-            table.Put(CollectionKey(record.Key.Service, Encoding.ASCII.GetBytes(record.Key.Collection)), key);
-        }
+        if (!HasOtherId(record) || _noted.ContainsKey((record.Key.Service, record.Key.Collection))) return;
+        table.Put(ServiceKey(record.Key.Service), key);
+        table.Put(CollectionKey(record.Key.Service, Encoding.ASCII.GetBytes(record.Key.Collection)), key);
+
+        // Only now: on a full disk the entry is taken in again.
+        _noted.TryAdd((record.Key.Service, record.Key.Collection), true);
     }
 
     private bool HasOtherId(ReplicantRecord record) => record.LocalIds.TryGetValue(site, out var local) && local != record.Key.MetaId;
