@@ -36,14 +36,14 @@ internal sealed class ServiceCredentials(KeystoneTokens keystone, TimeProvider t
             if (now < known.Until && !known.Fields.Span.SequenceEqual(refused.Span)) return known.Fields;
 
             // Passwords that are refused again and again lock users out.
-            if (now < known.NotBefore) throw new IOException(known.Failure);
+            if (known.FailedAt is { } at && time.GetElapsedTime(at) < TimeSpan.FromMilliseconds(Bounds.CredentialPauseMs)) throw new IOException(known.Failure);
             try
             {
                 (known.Fields, known.Until) = await ObtainAsync(service, cancellation);
             }
             catch (IOException e)
             {
-                (known.Failure, known.NotBefore) = (e.Message, now + TimeSpan.FromMilliseconds(Bounds.CredentialPauseMs));
+                (known.Failure, known.FailedAt) = (e.Message, time.GetTimestamp());
                 throw;
             }
 
@@ -74,7 +74,8 @@ internal sealed class ServiceCredentials(KeystoneTokens keystone, TimeProvider t
 
         public string Failure { get; set; } = "";
 
-        public DateTimeOffset NotBefore { get; set; }
+        /// <summary>The timestamp of the last failure; clocks may jump, timestamps do not.</summary>
+        public long? FailedAt { get; set; }
     }
 }
 
