@@ -56,12 +56,11 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
         var operation = task.Operation;
         if (requests.KeyOf(operation) is not var (key, target)) return default;
         var list = await AskAsync(operation, target, cancellation);
-        var search = key.Search();
+        var search = key.Search(id => requests.IsAnothers(task, id));
         search.Feed(list.Body.Span);
         if (list.Status != 200 || !search.IsWhole) return default;
-        var found = search.Ids.Where(one => !requests.IsAnothers(task, one)).ToArray();
-        if (found.Length > 1) return default;
-        if (found is not [var id]) return new Looked(false);
+        if (search.Ids.Count > 1) return default;
+        if (search.Ids is not [var id]) return new Looked(false);
         var item = await AskAsync(operation, ReplicaRequests.ItemPath(operation.Replicant, id), cancellation);
         return item.Status == 200 ? new Looked(true, item, id) : throw CannotBeAsked(operation);
     }

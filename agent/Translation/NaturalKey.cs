@@ -46,7 +46,8 @@ public sealed class NaturalKey
     }
 
     /// <summary>A reader for one list.</summary>
-    public NaturalKeySearch Search() => new(_resource, _values);
+    /// <param name="isAnothers">Of which ids it is known that they are something else's; null for none.</param>
+    public NaturalKeySearch Search(Predicate<string>? isAnothers = null) => new(_resource, _values, isAnothers ?? (static _ => false));
 
     private string? ValueOf(string name)
     {

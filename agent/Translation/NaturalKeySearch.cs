@@ -9,11 +9,12 @@ public sealed class NaturalKeySearch
     private readonly ElementReader _reader;
     private readonly ImmutableArray<string?> _values;
     private readonly int _idSlot;
+    private readonly Predicate<string> _isAnothers;
     private readonly List<string> _ids = [];
 
-    internal NaturalKeySearch(ResourceProfile resource, ImmutableArray<string?> values)
+    internal NaturalKeySearch(ResourceProfile resource, ImmutableArray<string?> values, Predicate<string> isAnothers)
     {
-        _values = values;
+        (_values, _isAnothers) = (values, isAnothers);
         _idSlot = values.Length;
         var wrapper = BodyFields.WrapperOf(resource);
         var root = new FieldNode<KeyPlace>();
@@ -52,6 +53,6 @@ public sealed class NaturalKeySearch
             if (_values[i] is { } wanted && wanted != element[i]) return;
         }
 
-        if (element[_idSlot] is { } id && _ids.Count < 2) _ids.Add(id);
+        if (element[_idSlot] is { } id && _ids.Count < 2 && !_isAnothers(id)) _ids.Add(id);
     }
 }

@@ -36,6 +36,14 @@ public sealed class NaturalKeyTests
         }
     }
 
+    [Fact]
+    public void What_is_known_as_something_elses_hides_nothing()
+    {
+        var search = NaturalKey.Of(Shop.Resources["orders"], """{"key":7}"""u8)!.Search(static id => id is "1" or "2");
+        search.Feed("""[{"id":1,"key":7},{"id":2,"key":7},{"id":3,"key":7}]"""u8);
+        Assert.Equal(["3"], search.Ids);
+    }
+
     [Theory]
     [InlineData("plain", """{"key":7}""")]
     [InlineData("orders", """{"other":7}""")]
