@@ -26,9 +26,9 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
         // A representation, or a merge of one: what it says is there, or it was not executed. What the service itself changes
         // with every write is left aside.
         var sent = requests.ForFollower(operation);
-        if (sent.IsEmpty || await GetAsync(operation, requests.LocalPath(operation), cancellation) is not { } seen) return default;
+        if (await GetAsync(operation, requests.LocalPath(operation), cancellation) is not { } seen) return default;
         if (seen.Status is 404 or 410) return new Looked(false);
-        if (seen.Status != 200) return default;
+        if (sent.IsEmpty || seen.Status != 200) return default;
         return Representation.Covers(seen.Body, sent) is { } covers ? new Looked(covers, covers ? seen : null) : default;
     }
 

@@ -62,7 +62,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
             var verdict = await LookedAtAsync(task, reply, cancellation);
             var isWaitedFor = time.GetElapsedTime(started) < TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs);
             var goesOn = verdict.Kind == VerdictKind.InDoubt
-                ? task.Operation.Repetition == Repetition.Idempotent && (isWaitedFor || task.State.IsTakenOver)
+                ? task.Operation.Repetition == Repetition.Idempotent && (isWaitedFor || (task.State.IsTakenOver && reply.Answer is not { Status: < 500 }))
                 : verdict.Kind != VerdictKind.Done && task.State.IsTakenOver && reply.Answer is not { Status: < 500 };
             if (!goesOn) return verdict;
             await PauseAsync();
