@@ -107,6 +107,9 @@ internal sealed class TableWriter(OpenedTable opened, ReplicantTableOptions opti
     public TableException? ReadFailure(int failuresBefore)
     {
         if (opened.Device.ReadFailures == failuresBefore) return null;
+
+        // What could not be written is not what was written either.
+        if (opened.Device.WriteFailure is not null) return Damaged();
         var cause = opened.Device.ReadFailure!;
         return new TableException(
             cause is SegmentDamagedException ? TableError.Damaged : TableError.Failed, $"the replicant table cannot be read: {cause.Message}", cause);

@@ -125,7 +125,9 @@ public sealed partial class JsonTranslatorPropertyTests
         return Encoding.UTF8.GetString(output.WrittenSpan);
     }
 
-    private static string NameOf(ReadOnlySpan<byte> raw) => JsonSerializer.Deserialize<string>($"\"{Encoding.UTF8.GetString(raw)}\"")!.Replace('.', '?');
+    // No name that is empty: a list under it would look like one without a name.
+    private static string NameOf(ReadOnlySpan<byte> raw) =>
+        JsonSerializer.Deserialize<string>($"\"{Encoding.UTF8.GetString(raw)}\"") is { Length: > 0 } name ? name.Replace('.', '?') : "?";
 
     private static string? Replaced(ref Utf8JsonReader reader, string path)
     {
