@@ -74,7 +74,8 @@ internal sealed class Journal
     /// <exception cref="OperationLogException">It is not noted: the operation must not be sent.</exception>
     public async ValueTask SendingAsync(GroupId group, long index, OperationId id)
     {
-        if (_notes.ContainsKey(id)) return;
+        // What was answered too early, and is sent again, is under way again.
+        if (_notes.GetValueOrDefault(id) is { Status: 0 }) return;
         var position = await AppendAsync(SendingKind, id, new Note(group, index, 0, 0, ""));
         await _log.WaitDurableAsync(position);
     }

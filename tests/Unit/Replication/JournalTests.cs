@@ -29,6 +29,18 @@ public sealed class JournalTests
     }
 
     [Fact]
+    public async Task What_is_sent_again_is_under_way_again()
+    {
+        var journal = new Journal.Recovery().Open(_log, _retention);
+        await journal.SendingAsync(Group, 1, new OperationId(1));
+        await journal.AnsweredAsync(new OperationId(1), 503, "");
+        await journal.SendingAsync(Group, 1, new OperationId(1));
+        Assert.Equal(0, journal.Find(new OperationId(1))!.Status);
+        var recovery = new Journal.Recovery();
+        Assert.Equal(0, recovery.Open(_log.Crash(new Random(1), recovery.Visit), new LogRetention()).Find(new OperationId(1))!.Status);
+    }
+
+    [Fact]
     public async Task A_note_is_kept_until_its_operation_is_not_applied_again_after_a_crash()
     {
         var journal = new Journal.Recovery().Open(_log, _retention);
