@@ -9,7 +9,7 @@ internal sealed class NumbersSites : IAsyncDisposable
 {
     public const string Service = "numbers";
 
-    private const string Profile = """
+    public const string Profile = """
         { "profile": "numbers", "services": { "numbers": { "resources": {
             "things": { "collection": "/v1/things", "naturalKey": ["key"], "actions": { "/add": "operation" } } } } } }
         """;

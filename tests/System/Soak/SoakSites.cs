@@ -13,13 +13,6 @@ namespace Cheops.Tests.System.Soak;
 /// </summary>
 internal sealed class SoakSites : IAsyncDisposable
 {
-    public const string Service = "numbers";
-
-    private const string Profile = """
-        { "profile": "numbers", "services": { "numbers": { "resources": {
-            "things": { "collection": "/v1/things", "naturalKey": ["key"], "actions": { "/add": "operation" } } } } } }
-        """;
-
     private readonly List<NumbersService> _services = [];
     private readonly List<HttpClient> _clients = [];
     private readonly List<string> _disks = [];
@@ -94,16 +87,16 @@ internal sealed class SoakSites : IAsyncDisposable
         service.MakeLocal(10 * number);
         _services.Add(service);
         _clients.Add(Client.New(TimeSpan.FromSeconds(70), site.NewSocket));
-        site.Services.Add(new FrontedService(Service, service.Url, 18000));
+        site.Services.Add(new FrontedService(NumbersSites.Service, service.Url, 18000));
         var profile = Path.Combine(site.Directory, "numbers.json");
-        await File.WriteAllTextAsync(profile, Profile);
+        await File.WriteAllTextAsync(profile, NumbersSites.Profile);
         site.Settings["CHEOPS_PROFILES"] = profile;
         site.Settings["CHEOPS_DATA"] = Path.Combine(disk, "data");
     }
 
     /// <summary>A request of a client at a site.</summary>
     public Task<Answer> SendAsync(int site, HttpMethod method, string path, string? scope = null, string? body = null) =>
-        Client.SendAsync(_clients[site - 1], method, this[site].Of(Service), path, scope, body);
+        Client.SendAsync(_clients[site - 1], method, this[site].Of(NumbersSites.Service), path, scope, body);
 
     /// <summary>A request to the API of a site's agent.</summary>
     public Task<Answer> AskAsync(int site, HttpMethod method, string path) =>
