@@ -1,0 +1,99 @@
+using Cheops.Agent.Interception;
+using Cheops.Agent.Replication.State;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+
+namespace Cheops.Agent.Replication;
+
+internal sealed partial class GroupRunner
+{
+    // ---- what others ask ----------------------------------------------------------------------------------------------
+
+    /// <summary>Proposes an operation that came in here and waits until it is decided.</summary>
+    /// <returns>The operation, and the answer for its client where this site decided it.</returns>
+    /// <exception cref="GroupException">It was not proposed, or its fate is not known.</exception>
+    /// <exception cref="OperationCanceledException">It is not decided yet.</exception>
+    public async Task<(OperationState State, KeptAnswer? Answer)> SubmitAsync(Operation operation, CancellationToken cancellation)
+    {
+        lock (_gate)
+        {
+            if (_state.OpenCount >= Bounds.OperationsPendingMax)
+                throw new GroupException(GroupError.Busy, $"{_state.OpenCount} operations of this group are not finished at all sites");
+        }
+
+        _awaited[operation.Id] = null;
+        try
+        {
+            await (await GroupAsync()).ProposeAsync(new ProposedEntry(operation).Encode(), cancellation);
+            var state = await WaitAsync(operation.Id, static state => state.Decision is not null || state.Steps.Contains(SiteStep.InDoubt), cancellation);
+            return (state, await MayAnswerAsync(state, cancellation) ? _awaited.GetValueOrDefault(operation.Id) : null);
+        }
+        finally
+        {
+            _awaited.TryRemove(operation.Id, out _);
+        }
+    }
+
+    // What the service here answered is the client's when this site has decided. Where another one did, this one follows: the
+    // answer is right, and its ids are known, when that is recorded.
+    private async Task<bool> MayAnswerAsync(OperationState state, CancellationToken cancellation)
+    {
+        if (state.Decision != Decision.Accepted || state.Decider == _parts.Site || !IsSite) return state.Decider == _parts.Site;
+        try
+        {
+            return (await WaitAsync(state.Id, one => one.StepAt(_parts.Site) != SiteStep.Pending, cancellation)).StepAt(_parts.Site) == SiteStep.Applied;
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Waits until an operation is as asked, or is not known any more.</summary>
+    public async Task<OperationState> WaitAsync(OperationId id, Func<OperationState, bool> isSo, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_gate)
+            {
+                if (!_state.TryFind(id, out var state)) throw new GroupException(GroupError.Unknown, $"the operation {id} is not known");
+                if (isSo(state)) return state;
+                changed = _waiters.ChangeOf(id);
+            }
+
+            await changed.OrCancelled(cancellation);
+        }
+    }
+
+    /// <summary>Why an operation that this site follows was not done at the last try; null when there is nothing to say.</summary>
+    public string? WhyWaiting(OperationId id) => _waits.GetValueOrDefault(id);
+
+    /// <summary>Looks at the state; nothing of it may be kept.</summary>
+    public T Look<T>(Func<GroupState, T> look)
+    {
+        lock (_gate) return look(_state);
+    }
+
+    /// <summary>Makes this site, or another that is there, decide what a silent site has left undecided.</summary>
+    public async Task ReplaceDeciderAsync(string silent, string now)
+    {
+        OperationId[] left;
+        lock (_gate) left = [.. _state.UndecidedAt(silent).Select(one => one.Id)];
+        foreach (var id in left)
+        {
+            _parts.Warn($"{silent} is silent: {now} decides operation {id}");
+            await (await GroupAsync()).ProposeAsync(new DeciderEntry(id, silent, now).Encode(), _parts.Closing);
+        }
+    }
+
+    /// <summary>Records how a person resolves what failed or is in doubt at a site.</summary>
+    /// <exception cref="GroupException">It was not recorded.</exception>
+    public async Task ResolveAsync(ResolvedEntry resolved, CancellationToken cancellation)
+    {
+        if (resolved.LocalId.Length > 0 && Look(state => state.TryFind(resolved.Id, out var one) && one.Key.MetaId.Length == 0 ? one : null) is { } unnamed)
+            resolved = resolved with { MetaId = _parts.Execution.MetaIdFor(unnamed, resolved.LocalId) };
+        await (await GroupAsync()).ProposeAsync(resolved.Encode(), cancellation);
+    }
+}

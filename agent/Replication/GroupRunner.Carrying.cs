@@ -1,0 +1,210 @@
+using Cheops.Agent.Replication.State;
+using Cheops.Proto;
+using Cheops.Proto.Operations;
+using Cheops.Raft;
+
+namespace Cheops.Agent.Replication;
+
+internal sealed partial class GroupRunner
+{
+    // ---- what operations carry: kept in memory within a budget, else read again ----------------------------------------
+
+    private void Keep(Operation operation)
+    {
+        var size = operation.Body.Length + operation.Fields.Length + 256;
+        if (_keptSize + size > Bounds.OperationsKeptSizeMax || !_kept.TryAdd(operation.Id, operation)) return;
+        _keptSize += size;
+    }
+
+    private void Forget(OperationState state)
+    {
+        if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash);
+        _verdicts.TryRemove(state.Id, out _);
+        _begun.Remove(state.Id);
+        if (_kept.Remove(state.Id, out var operation)) _keptSize -= operation.Body.Length + operation.Fields.Length + 256;
+    }
+
+    /// <summary>What an operation carries.</summary>
+    /// <exception cref="IOException">The group's log does not hold it any more, or cannot be read.</exception>
+    public async ValueTask<Operation> ReadAsync(OperationState state)
+    {
+        lock (_gate)
+        {
+            if (_kept.TryGetValue(state.Id, out var kept)) return kept;
+        }
+
+        var entry = await (await GroupAsync()).ReadAsync(state.Index, _parts.Closing);
+        return GroupEntry.Decode(entry) is ProposedEntry proposed && proposed.Operation.Id == state.Id
+            ? proposed.Operation
+            : throw new IOException($"entry {state.Index} of the group's log is not the operation {state.Id}");
+    }
+
+    // ---- 3: carrying out ------------------------------------------------------------------------------------------------
+
+    // What was in the log when the agent started, or was begun since, may have been executed by now: how far the group was
+    // committed is not known after a crash, so that the end of the log is applied as if it were new.
+    private void Start(CarryOut next)
+    {
+        var id = next.Operation.Id;
+        if (_parts.Closing.IsCancellationRequested || !_running.Add(id)) return;
+        var mayBeExecuted = !_begun.Add(id) || next.Operation.Index <= _seenUntil;
+        _ = RunAsync(next, mayBeExecuted);
+    }
+
+    private async Task RunAsync(CarryOut next, bool mayBeExecuted)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
+        var state = next.Operation;
+        try
+        {
+            if (mayBeExecuted) await CaughtUpAsync();
+            await _parts.UnderWay.WaitAsync();
+            try
+            {
+                // What this site may have recorded in an earlier life must not count once it has looked anew.
+                if (next.Decides && mayBeExecuted) await ClaimAsync(state);
+                var claim = Look(_ => state.Claim);
+                if (IsToDo(next))
+                    await RecordAsync(state, next.Decides, await CarryOutAsync(next, mayBeExecuted), claim);
+            }
+            finally
+            {
+                _parts.UnderWay.Release();
+            }
+        }
+        catch (Exception) when (_parts.Closing.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (OperationCanceledException)
+        {
+            // It was recorded meanwhile, and is not this site's to do any more.
+        }
+#pragma warning disable CA1031 // Whatever happened, the operation is this site's to carry out: it is tried again.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _parts.Warn($"operation {state.Id} on {state.Key}: {(e is IOException ? e.Message : e.ToString())}; it is tried again");
+            await Task.Delay(TimeSpan.FromMilliseconds(Bounds.FollowPauseMaxMs), _parts.Time, CancellationToken.None);
+        }
+
+        Next(state);
+    }
+
+    // After a crash, what this site has recorded may be applied a moment after what it was recorded of: once all is applied
+    // that a majority has committed, what is still to do really is.
+    private Task CaughtUpAsync()
+    {
+        lock (_gate) return _caughtUp ??= CatchUpAsync();
+    }
+
+    private async Task CatchUpAsync()
+    {
+        for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
+        {
+            try
+            {
+                await (await GroupAsync()).BarrierAsync(_parts.Closing);
+                return;
+            }
+            catch (GroupException) when (!_parts.Closing.IsCancellationRequested)
+            {
+                await PauseAsync(pause);
+            }
+        }
+    }
+
+    private bool IsToDo(CarryOut what) => Look(state => state.NextHere(what.Operation) is { } next && next.Operation.Id == what.Operation.Id && next.Decides == what.Decides);
+
+    // The deciding site may have been replaced meanwhile: then this site follows, and remembers what it did. A snapshot may
+    // have replaced the state.
+    private void Next(OperationState before)
+    {
+        lock (_gate)
+        {
+            _running.Remove(before.Id);
+            var state = _state.TryFind(before.Id, out var now) ? now : before;
+            if (_state.NextHere(state) is { } next) Start(next);
+        }
+    }
+
+    private async Task<Verdict> CarryOutAsync(CarryOut next, bool mayBeExecuted)
+    {
+        var (state, decides) = next;
+        if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
+        var operation = await ReadAsync(state);
+        var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) : null;
+        var task = new ExecutionTask(
+            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason);
+        var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
+        _verdicts[state.Id] = verdict;
+        _waits.TryRemove(state.Id, out _);
+        if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;
+        return verdict;
+    }
+
+    // A refusal at a site that has not caught up may only mean that what the operation builds on is not there yet.
+    private async Task<bool> EarlierDoneAsync(OperationState state)
+    {
+        var waited = false;
+        while (true)
+        {
+            Task changed;
+            lock (_gate)
+            {
+                if (!_state.Open.TakeWhile(one => one.Index < state.Index).Any(IsPendingHere)) return waited;
+                changed = _changed.Task;
+            }
+
+            waited = true;
+            await changed.OrCancelled(_parts.Closing);
+        }
+    }
+
+    private bool IsPendingHere(OperationState one) => one.Decision == Decision.Accepted && one.StepAt(_parts.Site) == SiteStep.Pending;
+
+    // ---- 4: recording ---------------------------------------------------------------------------------------------------
+
+    private Task ClaimAsync(OperationState state)
+    {
+        var before = Look(_ => state.Claim);
+        return ProposeAsync(new DeciderEntry(state.Id, _parts.Site, _parts.Site), () => state.Claim != before || state.Decision is not null || state.Decider != _parts.Site);
+    }
+
+    private Task RecordAsync(OperationState state, bool decides, Verdict verdict, long claim)
+    {
+        if (!decides && verdict is { Kind: VerdictKind.Done, Result.Excerpt: "" } && Look(now => now.QueueOf(state.Key).Count <= 1))
+            return _reports.AddAsync(state.Id, verdict.Result);
+        GroupEntry entry = decides && verdict.Decision is { } decision
+            ? new OutcomeEntry(state.Id, _parts.Site, decision, verdict.MetaId, verdict.Result, claim)
+            : new AppliedEntry(state.Id, _parts.Site, verdict.SiteResult, verdict.Result);
+        return ProposeAsync(entry, () => decides ? state.Decision is not null || state.Decider != _parts.Site : state.StepAt(_parts.Site) != SiteStep.Pending);
+    }
+
+    private bool IsPendingHere(OperationId id) => _state.TryFind(id, out var state) && state.StepAt(_parts.Site) == SiteStep.Pending;
+
+    // Entries of this kind are as good as once when they come twice, so that one whose fate is unknown is proposed again.
+    private async Task ProposeAsync(GroupEntry entry, Func<bool> isRecorded)
+    {
+        var bytes = entry.Encode();
+        for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
+        {
+            try
+            {
+                await (await GroupAsync()).ProposeAsync(bytes, _parts.Closing);
+                return;
+            }
+            catch (GroupException) when (!_parts.Closing.IsCancellationRequested)
+            {
+                await PauseAsync(pause);
+            }
+
+            lock (_gate)
+            {
+                if (isRecorded()) return;
+            }
+        }
+    }
+
+    private Task PauseAsync(int ms) => Task.Delay(TimeSpan.FromMilliseconds(ms), _parts.Time, _parts.Closing);
+}
