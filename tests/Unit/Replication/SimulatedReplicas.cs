@@ -67,7 +67,7 @@ internal sealed class SimulatedReplicas : IDisposable
         var waited = System.Diagnostics.Stopwatch.StartNew();
         while (!holds())
         {
-            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(60), $"not within 60 s: {what}\n{string.Join('\n', Warnings.TakeLast(20))}");
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(180), $"not within 180 s: {what}\n{string.Join('\n', Warnings.TakeLast(20))}");
             await PassAsync();
         }
     }
