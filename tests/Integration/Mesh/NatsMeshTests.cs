@@ -11,6 +11,8 @@ namespace Cheops.Tests.Integration.Mesh;
 /// <summary>The contract over real nats-servers, one for each site, without certificates.</summary>
 public class NatsMeshTests(ITestOutputHelper output) : MeshContract
 {
+    private static int LastPort = Random.Shared.Next(22_000);
+
     private readonly Dictionary<string, NatsMesh> _meshes = [];
     private readonly Dictionary<string, int> _ports = [];
 
@@ -20,11 +22,23 @@ public class NatsMeshTests(ITestOutputHelper output) : MeshContract
 
     protected virtual MeshTls? TlsOf(string site) => null;
 
+    // Below those that the system gives to connections (ip_local_port_range): nobody takes it before the server does.
     internal static int FreePort()
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        while (true)
+        {
+            var port = 10_000 + (Interlocked.Increment(ref LastPort) % 22_000);
+            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
+                // Somebody listens there: another one.
+            }
+        }
     }
 
     private int PortOf(string site) => _ports.TryGetValue(site, out var port) ? port : _ports[site] = FreePort();
