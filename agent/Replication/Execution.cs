@@ -54,7 +54,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
                     again = repeats;
                     continue;
                 case ReplyKind.Answered when reply.Answer!.Status < 500 && !repeats:
-                    return Refused(reply.Answer);
+                    return await TakenByOursAsync(task, reply.Answer, task.MayBeExecuted, cancellation) ?? Refused(reply.Answer);
             }
 
             // What is as good as once is simply done again, for as long as a client may wait. Who decides in another's place, which
@@ -196,12 +196,16 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         };
     }
 
+    // Our own request of an earlier attempt, carried out after it was looked for, may be what the name is taken by.
+    private async Task<Verdict?> TakenByOursAsync(ExecutionTask task, KeptAnswer answer, bool again, CancellationToken cancellation) =>
+        again && task.Operation.Repetition == Repetition.Lookup && answer.Status == 409
+            && await doubt.FindCreatedAsync(task, cancellation) is { Executed: true } found
+                ? await DoneAsync(task, found.Seen!, found.LocalId)
+                : null;
+
     private async Task<Verdict> RefusedHereAsync(ExecutionTask task, KeptAnswer answer, bool again, CancellationToken cancellation)
     {
-        // Our own request of an earlier attempt may be what the name is taken by.
-        if (again && task.Operation.Repetition == Repetition.Lookup && answer.Status == 409
-            && await doubt.FindCreatedAsync(task, cancellation) is { Executed: true } found)
-            return await DoneAsync(task, found.Seen!, found.LocalId);
+        if (await TakenByOursAsync(task, answer, again, cancellation) is { } done) return done;
         warn($"operation {task.State.Id} on {task.State.Key} has failed at {site}: the service answered {answer.Status}; 'cheops operations' shows it");
         return Refused(answer);
     }

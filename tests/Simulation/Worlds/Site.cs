@@ -101,6 +101,9 @@ internal sealed class Site
     public void Heal()
     {
         _agent?.Life.After(-1, null);
+
+        // One that is just ending comes back at once.
+        if (_agent is { IsStopping: true }) Crash();
         Start();
     }
 
