@@ -133,7 +133,8 @@ internal sealed partial class GroupRunner : IGroupMachine
             _parts.Contents.Need(proposed.Operation.BodyHash);
         }
 
-        if (entry is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
+        // Once: what was tried again before a crash may have been executed since, and its note stands.
+        if (_replayed && entry is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
         _state.Apply(index, entry, _effects);
     }
 
