@@ -5,7 +5,7 @@ using Xunit.Abstractions;
 
 namespace Cheops.Tests.Simulation.Worlds;
 
-/// <summary>Whole meshes of agents: fresh seeds, the seeds that failed once, and that a seed is always the same run.</summary>
+/// <summary>Whole meshes of agents: a fixed block of seeds, the seeds that failed once, and that a seed is always the same run.</summary>
 public sealed partial class WorldTests(ITestOutputHelper output)
 {
     private const int SeedsMax = 200;
