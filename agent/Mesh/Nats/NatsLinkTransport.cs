@@ -144,7 +144,7 @@ internal sealed class NatsLinkTransport : ILinkTransport, IAsyncDisposable
         var connection = Volatile.Read(ref _connections[(int)(lane == LinkLane.Bulk && _peerSharesBulk ? LinkLane.Control : lane)]);
 
         // With the server gone a publish would hang, and be sent long after: refuse it now.
-        if (connection is not { ConnectionState: NatsConnectionState.Open }) throw new IOException("the local nats-server is not connected");
+        if (connection is not { ConnectionState: NatsConnectionState.Open }) throw new NotSentException("the local nats-server is not connected");
         var replyTo = token == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"{_nobody}.{token}");
         try
         {

@@ -31,6 +31,11 @@ public interface ILinkTransport
     /// <param name="message">The message, copied before the call completes.</param>
     /// <param name="token">Not 0: whether nobody is there to receive it is to be told with this token.</param>
     /// <param name="cancellation">Ends the wait for room.</param>
-    /// <exception cref="IOException">The message was not sent.</exception>
+    /// <exception cref="NotSentException">Nothing of the message left this process.</exception>
+    /// <exception cref="IOException">The message was not sent as a whole, or is not known to be.</exception>
     ValueTask SendAsync(LinkLane lane, ReadOnlyMemory<byte> message, ulong token, CancellationToken cancellation);
 }
+
+/// <summary>A transport has no connection: nothing of a message left this process.</summary>
+/// <param name="detail">In words for a person.</param>
+public sealed class NotSentException(string detail) : IOException(detail);

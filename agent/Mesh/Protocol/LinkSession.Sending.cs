@@ -118,7 +118,7 @@ internal sealed partial class LinkSession
     }
 
     /// <summary>Sends a frame without a payload.</summary>
-    /// <exception cref="IOException">The frame was not sent.</exception>
+    /// <exception cref="LinkException">The frame was not sent.</exception>
     internal async ValueTask SendFrameAsync(LinkLane lane, Frame frame)
     {
         var message = ArrayPool<byte>.Shared.Rent(Frame.HeaderSize);
@@ -136,7 +136,7 @@ internal sealed partial class LinkSession
     /// Sends a frame whose payload stands in <paramref name="message"/> behind room for the header. One that opens a stream
     /// gives it its number.
     /// </summary>
-    /// <exception cref="IOException">The frame was not sent.</exception>
+    /// <exception cref="LinkException">The frame was not sent.</exception>
     internal async ValueTask SendFrameAsync(LinkLane lane, Frame frame, byte[] message, int payloadSize, LinkStream? opening = null)
     {
         // One at a time on each lane: the sequence must be the order in which they go.
@@ -158,16 +158,18 @@ internal sealed partial class LinkSession
         }
         catch (IOException e) when (e is not LinkException)
         {
-            // It has its number already: to the peer it is lost.
+            // It has its number already: to the peer it is lost. An opening that did not leave was surely not executed.
+            var error = opening is not null && e is NotSentException ? LinkError.SiteDown : LinkError.LinkLost;
             var lost = false;
             lock (Gate)
             {
                 lost = frame.Kind != FrameKind.Heartbeat && epoch == _epoch;
+                opening?.Fail(error, e.Message);
                 if (lost) Lose(e.Message);
             }
 
             if (lost) Changed();
-            throw;
+            throw new LinkException(Peer, error, e.Message);
         }
         finally
         {

@@ -45,6 +45,7 @@ public sealed class PathNormalizerTests
     {
         var path = "/api/v1/namespaces/default/pods/web-1"u8;
         Span<byte> none = [];
+        Assert.True(PathNormalizer.Normalize(path, none) == path);
         var before = GC.GetAllocatedBytesForCurrentThread();
         var normal = PathNormalizer.Normalize(path, none);
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
