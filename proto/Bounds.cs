@@ -447,6 +447,18 @@ public static class Bounds
     /// <summary>Bytes of operations' entries kept in memory, of all groups, so that they need not be read again.</summary>
     public const int OperationsKeptSizeMax = 8 * 1024 * 1024;
 
+    /// <summary>Requests that make a replica at a site that is added: its create, and what is below it.</summary>
+    public const int MoveCopiesMax = 4;
+
+    /// <summary>Bytes of a body that travels within a move's opening entry; larger ones are kept by their content.</summary>
+    public const int MoveCopyBodySizeMax = 64 * 1024;
+
+    /// <summary>Comings and goings of a replicant that a group remembers.</summary>
+    public const int MoveMarksKept = 8;
+
+    /// <summary>How long whoever moves a replicant may take before another member completes the move, in milliseconds.</summary>
+    public const int MoverSilentMaxMs = 10_000;
+
     // ---- everything else -----------------------------------------------------------------------------------------------
 
     /// <summary>How often the services of a site are asked for their versions.</summary>

@@ -65,6 +65,9 @@ internal sealed class Applier : IApplied
         }
     }
 
+    /// <summary>What the machine may have done for entries up to here is not known any more.</summary>
+    public void Forgot(long until) => _machine.Forgot(until);
+
     /// <summary>There may be something to give.</summary>
     public void Signal()
     {

@@ -88,6 +88,13 @@ public interface IGroupMachine
     ValueTask ReplayedAsync(long seenUntil);
 
     /// <summary>
+    /// This site has lost its data, and was let in again: what entries up to here asked of it may have been done, and nothing
+    /// is left that says so. Called before such an entry is applied, again after each start, at any time.
+    /// </summary>
+    /// <param name="until">Index of the entry by which the others let it in.</param>
+    void Forgot(long until);
+
+    /// <summary>
     /// Writes a snapshot of what all entries up to the last applied one have made of the machine, for a member that needs
     /// entries which the log does not hold any more. Pieces of any size, at most <see cref="Proto.Bounds.GroupEntrySizeMax"/>.
     /// </summary>

@@ -37,6 +37,7 @@ internal sealed partial class ReplicaGroup
         var before = Record;
         _others = [.. record.Voters.Where(v => !IsHere(v))];
         Volatile.Write(ref _record, record);
+        if (record.Since != before.Since) _applier.Forgot(record.Index);
         if (Volatile.Read(ref _node) is { } node && !before.Voters.SequenceEqual(record.Voters)) _ = Task.Run(() => RestartAsync(node));
     }
 

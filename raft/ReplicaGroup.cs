@@ -39,6 +39,7 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
 
         _log = new GroupLog(Id, site.Log, recovered, site.Budget, machine.ReplayFrom - 1) { Committed = OnCommitted };
         _applier = new Applier(_log, machine, site.Time, site.Closing) { RosterChanged = OnRosterChangedAsync };
+        if (record.Since > 0) _applier.Forgot(record.Index);
         Touch();
     }
 

@@ -16,6 +16,8 @@ internal static class CommandTable
         ReplicationCommands.RemoveSite,
         ReplicationCommands.Replicants,
         ReplicationCommands.Lead,
+        ReplicationCommands.AddSite,
+        ReplicationCommands.RemoveReplicaSite,
         ReplicationCommands.Operations,
         ReplicationCommands.Retry,
         ReplicationCommands.Skip,

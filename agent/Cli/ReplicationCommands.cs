@@ -93,6 +93,55 @@ internal static class ReplicationCommands
         Run = invocation => ChangeAsync(invocation, $"{ReplicationApi.RemovedSitesPath}/{Uri.EscapeDataString(invocation.Positionals[0])}", $"{invocation.Positionals[0]} counts in no group any more\n"),
     };
 
+    private static readonly Positional Replicant = new("REPLICANT", "its path, or its meta-id, as 'cheops replicants' lists them");
+
+    private static readonly Option KeepReplica = new("--keep-replica", "", "the site keeps its replica as an ordinary resource of its own (the default)");
+
+    private static readonly Option DeleteReplica = new("--delete-replica", "", "the site deletes its replica");
+
+    /// <summary><c>cheops replicants add-site</c>.</summary>
+    public static readonly Command AddSite = new()
+    {
+        Name = "replicants add-site",
+        Summary = "give a replicant a replica at one more site",
+        Details = "Its operations wait meanwhile. The new replica is made from what a site that has one answers. Run it at a site that has a replica.",
+        Positionals = [Replicant, new("SITE", "the site")],
+        Options = [Service, CommonOptions.Api, CommonOptions.EnvFile],
+        Examples = ["cheops replicants add-site /api/v1/namespaces/default/pods/web Site3"],
+        Run = invocation => RunMoveAsync(invocation, $"add={Uri.EscapeDataString(invocation.Positionals[1])}"),
+    };
+
+    /// <summary><c>cheops replicants remove-site</c>.</summary>
+    public static readonly Command RemoveReplicaSite = new()
+    {
+        Name = "replicants remove-site",
+        Summary = "let a site leave a replicant",
+        Details = "The site's replica stays there as an ordinary resource, or is deleted. The last site cannot leave: delete the resource instead.",
+        Positionals = [Replicant, new("SITE", "the site")],
+        Options = [KeepReplica, DeleteReplica, Service, CommonOptions.Api, CommonOptions.EnvFile],
+        Examples = ["cheops replicants remove-site /api/v1/namespaces/default/pods/web Site3 --delete-replica"],
+        Run = invocation => invocation.Has(KeepReplica) && invocation.Has(DeleteReplica)
+            ? Task.FromResult(invocation.Fail(ExitCode.Mistake, "--keep-replica and --delete-replica exclude each other"))
+            : RunMoveAsync(invocation, $"remove={Uri.EscapeDataString(invocation.Positionals[1])}&replica={(invocation.Has(DeleteReplica) ? "delete" : "keep")}"),
+    };
+
+    private static async Task<int> RunMoveAsync(Invocation invocation, string query)
+    {
+        if (ApiClient.From(invocation, out var mistake) is not { } client) return invocation.Fail(ExitCode.Mistake, mistake);
+        var service = invocation.Value(Service) is { } given ? $"&service={Uri.EscapeDataString(given)}" : "";
+        var reply = await client.PostAsync($"{ReplicationApi.ReplicantsPath}/{Uri.EscapeDataString(invocation.Positionals[0])}/sites?{query}{service}");
+        if (reply.Status is not (200 or 202)) return invocation.Fail(ExitCode.Failed, AgentCommands.ReasonOf(reply));
+        await invocation.Out.WriteAsync(Format(reply.Body, MovedText));
+        return ExitCode.Ok;
+    }
+
+    private static string MovedText(JsonElement root)
+    {
+        var sites = string.Join(" & ", SitesOf(root));
+        if (root.GetProperty("moved").GetBoolean()) return $"{Text(root, "path")} is replicated at {sites}\n";
+        return $"{Text(root, "path")} moves to {sites}; 'cheops operations' shows when it has{(Text(root, "problem") is var reason and not "-" ? $" ({reason})" : "")}\n";
+    }
+
     private static Command Resolving(string verb, string summary, params Option[] more) => new()
     {
         Name = $"operations {verb}",
@@ -218,7 +267,8 @@ internal static class ReplicationCommands
             Text(one, "service"),
             Text(one, "resource"),
             Text(one, "path"),
-            string.Join("; ", one.GetProperty("replicas").EnumerateObject().Select(replica => Replica(replica, Text(one, "metaId")))),
+            string.Join("; ", one.GetProperty("replicas").EnumerateObject().Select(replica => Replica(replica, Text(one, "metaId"))))
+                + (one.TryGetProperty("movingTo", out var to) ? $" (moves to {string.Join(" & ", to.EnumerateArray().Select(site => site.GetString()))})" : ""),
         })]);
 
     private static string Replica(JsonProperty replica, string metaId)

@@ -47,11 +47,12 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private readonly ConcurrentDictionary<ServerConnection, Task> _inbound = new();
     private readonly TokenUsers _tokens;
     private readonly ServiceCredentials _credentials;
-    private readonly CredentialSeal? _seal;
     private readonly byte[] _siteLines;
     private readonly DateTimeOffset _startedAt;
     private FrozenDictionary<System.Net.IPEndPoint, ListenerService> _instances = FrozenDictionary<System.Net.IPEndPoint, ListenerService>.Empty;
-    private RequestHandler? _handler;
+    private readonly CurrentHandler _handler = new();
+    private readonly ReplicationSection _replication;
+    private CredentialSeal? _seal;
     private ReplicationStores? _stores;
     private Replicator? _replicator;
     private Contents? _contents;
@@ -69,6 +70,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         _settings = context.Settings;
         _log = context.Log.CreateLogger("agent");
         _startedAt = context.Time.GetUtcNow();
+        _replication = new ReplicationSection(_settings.Site);
         _profiles = ProfileLoader.Load(_settings.Profiles, out var mistakes);
         if (!mistakes.IsEmpty) throw new IOException(string.Join("; ", mistakes.Select(mistake => mistake.ToString())));
 
@@ -85,9 +87,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
                     DefaultHost = Encoding.ASCII.GetBytes(HostPort.Print(service.Upstream.Host, service.Upstream.Port)),
                 }));
         _collaboration = new CollaborationCounters(context.Time);
-        _seal = _settings.Mesh.Peers.IsEmpty ? null : CredentialSeal.Open(context.Data.PathOf("sealing.key"));
-        var mesh = SiteMesh.OptionsOf(_settings, context.Data.PathOf("nats"), context.Data.Incarnation);
-        _mesh = new NatsMesh(mesh with { SealingKey = _seal?.PublicKey ?? "" }, context.Time, MeshLine);
+        _mesh = new NatsMesh(SiteMesh.OptionsOf(_settings, context.Data.PathOf("nats"), context.Data.Incarnation), context.Time, MeshLine);
         _workflows = new WorkflowTable(context.Time, NewWorkflowId, _profiles);
         var sweep = TimeSpan.FromMilliseconds(Bounds.WorkflowSweepMs);
         _workflowSweep = context.Time.CreateTimer(static table => ((WorkflowTable)table!).Sweep(), _workflows, sweep, sweep);
@@ -100,33 +100,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
         _mesh.Node.StreamHandler = ServeLinkAsync;
     }
 
-    // With no other site there is nobody to replicate with, and nothing is opened.
-    private async Task<RequestHandler> MakeHandlerAsync()
-    {
-        if (_seal is not null)
-        {
-            _stores = ReplicationStores.Open(_context.Data, _context.Time, Warn);
-            var transport = new MeshGroupTransport(_settings.Site, _context.Data.Incarnation, _mesh.Node);
-            _contents = new Contents(_settings.Site, _stores.Contents, _mesh.Node, _deadlines, _context.Time);
-            _replicator = await Replicator.OpenAsync(new ReplicatorParts
-            {
-                Site = _settings.Site,
-                Profiles = _profiles,
-                Mesh = _mesh.Node,
-                Table = _stores.Table,
-                Journal = _stores.Journal,
-                Contents = _contents,
-                Service = new PooledReplicaService(_settings.Site, _services, _deadlines),
-                Credentials = _credentials,
-                Seal = _seal,
-                Time = _context.Time,
-                Chance = RandomNumberGenerator.Fill,
-                OpenHost = machines => _stores.OpenHost(transport, machines, _context.Time),
-                Warn = Warn,
-            });
-        }
-
-        return new RequestHandler(new RequestHandlerParts
+    private RequestHandler MakeHandler() => new(
+        new RequestHandlerParts
         {
             Site = _settings.Site,
             Services = _services,
@@ -141,7 +116,6 @@ public sealed partial class Agent : IAgent, IAgentStatus
             Counters = _collaboration,
             Owner = new SocketOwners(_settings.Services.Select(SocketOf), _context.Time).Find,
         });
-    }
 
     private static ServiceSocket SocketOf(ServiceSettings service) => new(
         service.Name, System.Net.IPAddress.TryParse(service.Upstream.Host.Trim('[', ']'), out var address) ? address : null, service.Upstream.Port);
@@ -156,7 +130,8 @@ public sealed partial class Agent : IAgent, IAgentStatus
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellation)
     {
-        _handler = await MakeHandlerAsync();
+        if (!_settings.Mesh.Peers.IsEmpty) await OpenReplicationAsync();
+        _handler.Current = MakeHandler();
         _instances = InstancesOf(_settings).ToFrozenDictionary();
 
         // All addresses are bound before anything is served, so that a mistake in one leaves nothing half started.
@@ -189,7 +164,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
         if (service.Tls is { } tls) Certificates.ForListener(tls);
         return new Listener(
             new ListenerOptions(address, service.Name) { Tls = service.Tls is null ? null : new ListenerTls(this, service.Name).Current, Meant = MeantFor },
-            Context(_handler!, _services[service.Name].Counters),
+            Context(_handler, _services[service.Name].Counters),
             Warn);
     }
 
@@ -203,14 +178,12 @@ public sealed partial class Agent : IAgent, IAgentStatus
         where address is not null
         group service by new System.Net.IPEndPoint(address, service.Upstream.Port) into at
         where at.Count() == 1
-        select KeyValuePair.Create(at.Key, new ListenerService(at.Single().Name, Context(_handler!, _services[at.Single().Name].Counters)));
+        select KeyValuePair.Create(at.Key, new ListenerService(at.Single().Name, Context(_handler, _services[at.Single().Name].Counters)));
 
     private Listener MakeApiListener(System.Net.IPEndPoint address)
     {
         var silence = TimeSpan.FromMilliseconds(Bounds.HeartbeatMs * (Bounds.HeartbeatsMissedMax + 1));
-        var api = _replicator is null
-            ? new AgentApi(this, _context.Time, silence)
-            : new AgentApi(this, _context.Time, silence, new ReplicationApi(_settings.Site, _replicator, _context.Time));
+        var api = new AgentApi(this, _context.Time, silence, _replication);
         return new Listener(new ListenerOptions(address, "api"), Context(new ApiHandler(api, address.Address), _apiCounters) with { IsDraining = static () => false }, Warn);
     }
 
@@ -250,7 +223,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             ClientAddress = inbound.Opening.ClientAddress,
             Link = inbound,
         };
-        var connection = new ServerConnection(inbound.Channel, origin, Context(_handler!, _linkCounters));
+        var connection = new ServerConnection(inbound.Channel, origin, Context(_handler, _linkCounters));
         var running = connection.RunAsync();
         _inbound[connection] = running;
         await running;
@@ -286,6 +259,12 @@ public sealed partial class Agent : IAgent, IAgentStatus
     {
         try
         {
+            if (_replicator is null && !after.Mesh.Peers.IsEmpty)
+            {
+                await OpenReplicationAsync();
+                _handler.Current = MakeHandler();
+            }
+
             await _mesh.ReloadAsync(SiteMesh.PeersOf(after));
         }
         catch (IOException e)

@@ -21,10 +21,18 @@ public sealed class DataDirectory : IDisposable
     public string Path { get; }
 
     /// <summary>The id of these data: 32 lower-case hexadecimal digits, made with them.</summary>
-    public string Incarnation { get; }
+    public string Incarnation { get; private set; }
 
     /// <summary>Whether the incarnation was made just now.</summary>
-    public bool IsNew { get; }
+    public bool IsNew { get; private set; }
+
+    /// <summary>Something that others were told of is lost: from here on these are other data.</summary>
+    /// <exception cref="IOException">The new incarnation is not durable: the old one must not be used either.</exception>
+    public void Renew()
+    {
+        (Incarnation, IsNew) = (NewIncarnation(), true);
+        WriteDurably(Path, FileOf(Path), Incarnation + "\n");
+    }
 
     /// <summary>Opens the directory; makes it when it is not there.</summary>
     /// <exception cref="IOException">It cannot be made, written or locked, or its incarnation is damaged; the message says what to do.</exception>
@@ -81,11 +89,11 @@ public sealed class DataDirectory : IDisposable
 
     private static string ReadIncarnation(string path, out bool isNew)
     {
-        var file = System.IO.Path.Combine(path, "incarnation");
+        var file = FileOf(path);
         isNew = !File.Exists(file);
         if (isNew)
         {
-            var made = RandomNumberGenerator.GetHexString(IncarnationLength, lowercase: true);
+            var made = NewIncarnation();
             WriteDurably(path, file, made + "\n");
             return made;
         }
@@ -95,6 +103,10 @@ public sealed class DataDirectory : IDisposable
         throw new IOException(
             $"{file} is damaged; restore it from a backup, or remove the whole of {path}: the site then comes back as one whose data were lost");
     }
+
+    private static string FileOf(string path) => System.IO.Path.Combine(path, "incarnation");
+
+    private static string NewIncarnation() => RandomNumberGenerator.GetHexString(IncarnationLength, lowercase: true);
 
     // Written beside, synced, renamed, and the rename synced: after a crash there is all of it or none.
     private static void WriteDurably(string directory, string file, string text)

@@ -29,7 +29,7 @@ internal sealed class ReplicationStores : IAsyncDisposable
     /// <summary>This site's own notes.</summary>
     public Journal Journal { get; }
 
-    /// <summary>Opens everything; what a crash left is repaired.</summary>
+    /// <summary>Opens everything; what a crash left is repaired. Data that have lost what others were told of get a new incarnation.</summary>
     /// <param name="data">The data directory.</param>
     /// <param name="time">The clock.</param>
     /// <param name="warn">Told what was found damaged.</param>
@@ -39,10 +39,18 @@ internal sealed class ReplicationStores : IAsyncDisposable
         var groups = new GroupLogRecovery();
         var journal = new Journal.Recovery();
         var log = FasterOperationLog.Open(data.PathOf("log"), Visit);
-        if (log.Recovery.Damage is { } lost) warn(lost.ToString());
+        if (log.Recovery.Damage is { } lost) Renew($"{lost}");
+        else if (log.Recovery is { Records: 0, IsNew: true } && !data.IsNew) Renew("the operation log is new, and the data beside it are not");
         var table = FasterReplicantTable.Open(data.PathOf("table"));
         if (table.Damage is { } damage) warn($"the replicant table was begun anew, and is filled from the groups' logs: {damage}");
         return new ReplicationStores(log, groups, journal, table, new FileContentStore(data.PathOf("contents"), time));
+
+        // Votes and acknowledgements may be among what is lost: these are other data now, and the others let the site in again.
+        void Renew(string reason)
+        {
+            data.Renew();
+            warn($"{reason}; this site has a new incarnation and votes in no group before the others have let it in again");
+        }
 
         void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)
         {

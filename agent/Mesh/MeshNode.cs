@@ -28,6 +28,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     private ImmutableDictionary<string, string> _services;
     private ImmutableArray<SiteStatus> _sites;
     private volatile bool _draining;
+    private volatile SiteData _data;
     private Func<InboundStream, Task>? _handler;
 
     /// <summary>Makes a node with a link to each peer.</summary>
@@ -47,9 +48,12 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         _time = time;
         _warn = warn;
         _services = options.Services;
+        _data = new SiteData(options.Incarnation, "");
         _links = options.Peers.ToImmutableSortedDictionary(peer => peer.Site, peer => Connect(peer.Site), StringComparer.Ordinal);
         _sites = Snapshot();
     }
+
+    private sealed record SiteData(string Incarnation, string SealingKey);
 
     private sealed record PeerLink(LinkSession Session, BeatSchedule Beats);
 
@@ -86,13 +90,22 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
     {
         Draining = _draining,
         AgentVersion = _options.AgentVersion,
-        Incarnation = _options.Incarnation,
-        SealingKey = _options.SealingKey,
+        Incarnation = _data.Incarnation,
+        SealingKey = _data.SealingKey,
         Services = _services,
         RoundTrips = Sites
             .Where(site => !site.IsSelf && site.RoundTrip is not null)
             .ToImmutableDictionary(site => site.Name, site => (long)site.RoundTrip!.Value.TotalMicroseconds),
     };
+
+    /// <summary>Tells others of this site's durable data from now on. Before the first peer is heard.</summary>
+    /// <param name="incarnation">Their name.</param>
+    /// <param name="sealingKey">The public key for which credentials are sealed to this site.</param>
+    public void SetData(string incarnation, string sealingKey)
+    {
+        _data = new SiteData(incarnation, sealingKey);
+        Publish();
+    }
 
     /// <summary>Begins to receive and to send heartbeats.</summary>
     public void Start()
@@ -224,8 +237,8 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
             RoundTripAt = _time.GetUtcNow(),
             Services = _services,
             AgentVersion = _options.AgentVersion,
-            Incarnation = _options.Incarnation,
-            SealingKey = _options.SealingKey,
+            Incarnation = _data.Incarnation,
+            SealingKey = _data.SealingKey,
         },
         .. Sessions.OrderBy(link => link.Peer, StringComparer.Ordinal).Select(link => link.Status),
     ];

@@ -58,9 +58,6 @@ public sealed record MeshOptions
     /// <summary>The agent's version.</summary>
     public string AgentVersion { get; init; } = "";
 
-    /// <summary>The name of this site's durable data.</summary>
+    /// <summary>The name of this site's durable data, until <see cref="MeshNode.SetData"/> tells another.</summary>
     public string Incarnation { get; init; } = "";
-
-    /// <summary>The public key for which credentials are sealed to this site; empty for none.</summary>
-    public string SealingKey { get; init; } = "";
 }

@@ -37,7 +37,9 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
     }
 
     /// <summary>An operation needs its body no more.</summary>
-    public void Release(ReadOnlyMemory<byte> hash)
+    /// <param name="hash">Thirty-two bytes; nothing happens for none.</param>
+    /// <param name="isKept">Whether the body stays until somebody needs it again, or it is swept.</param>
+    public void Release(ReadOnlyMemory<byte> hash, bool isKept = false)
     {
         if (hash.IsEmpty) return;
         var of = ContentHash.Read(hash.Span);
@@ -53,7 +55,7 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
             _needed.Remove(of);
         }
 
-        store.Remove(of);
+        if (!isKept) store.Remove(of);
     }
 
     /// <summary>Forgets what no open operation needs, such as a body whose operation was never proposed.</summary>

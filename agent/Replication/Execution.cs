@@ -18,7 +18,11 @@ namespace Cheops.Agent.Replication;
 /// <param name="Waits">Told why it is tried again later.</param>
 internal sealed record ExecutionTask(
     GroupId Group, Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo,
-    Action<string> Waits);
+    Action<string> Waits)
+{
+    /// <summary>Whether what this site has noted of it is lost: nothing noted then says nothing.</summary>
+    public bool IsForgotten { get; init; }
+}
 
 /// <summary>
 /// Carries one operation out against this site's own service instance, which sees an ordinary request (DESIGN.md
@@ -141,6 +145,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
             default:
                 return journal.Find(task.Operation.Id) switch
                 {
+                    null when task.IsForgotten => NotDone(VerdictKind.InDoubt, 0, "this site has lost its data since, and looking does not tell whether it was executed"),
                     null => null,
                     { } noted when IsTooEarly(noted.Status) => null,
                     { Status: 0 } => NotDone(VerdictKind.InDoubt, 0, "it was being sent when the agent ended, and looking does not tell whether it was executed"),

@@ -88,6 +88,29 @@ internal sealed partial class GroupRunner
         }
     }
 
+    /// <summary>Proposes an entry that is not an operation.</summary>
+    /// <exception cref="GroupException">It was not recorded, or that is not known.</exception>
+    public async Task ProposeAsync(GroupEntry entry, CancellationToken cancellation) => await (await GroupAsync()).ProposeAsync(entry.Encode(), cancellation);
+
+    /// <summary>Lets this site's operations go on that waited for those of the groups before.</summary>
+    public void ReleaseDrained()
+    {
+        foreach (var (key, opened) in Look(state => state.Held))
+        {
+            if (_parts.Find(opened.Other)?.IsDrained(key, opened.ClosedAt) != true) continue;
+            lock (_gate)
+            {
+                if (_state.Release(key, opened) is { } next && _replayed) Start(next);
+            }
+        }
+    }
+
+    /// <summary>Whether this site has done everything on a replicant that was proposed before an entry.</summary>
+    public bool IsDrained(ReplicantKey key, long before) => Look(state => Position >= before && state.IsDrained(key, before, _parts.Site));
+
+    /// <summary>Completes when something in the state has changed since the call.</summary>
+    public Task Changed => Look(_ => _changed.Task);
+
     /// <summary>Records how a person resolves what failed or is in doubt at a site.</summary>
     /// <exception cref="GroupException">It was not recorded.</exception>
     public async Task ResolveAsync(ResolvedEntry resolved, CancellationToken cancellation)

@@ -11,14 +11,25 @@ internal sealed partial class GroupRunner
 
     private void Keep(Operation operation)
     {
+        _parts.Contents.Need(operation.BodyHash);
         var size = operation.Body.Length + operation.Fields.Length + 256;
         if (_keptSize + size > Bounds.OperationsKeptSizeMax || !_kept.TryAdd(operation.Id, operation)) return;
         _keptSize += size;
     }
 
+    private void KeepCopies(OpeningEntry opening, long index)
+    {
+        foreach (var copy in opening.Copies)
+        {
+            if (_state.TryFind(copy.Id, out var state) && state.Index == index) Keep(copy);
+        }
+    }
+
     private void Forget(OperationState state)
     {
-        if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash);
+        // What is another group's by now still needs its body, where somebody waits to pass it on.
+        if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash, isKept: state.Decision == Decision.Moved && _awaited.ContainsKey(state.Id));
+        _problems.TryRemove(state.Id, out _);
         _verdicts.TryRemove(state.Id, out _);
         _begun.Remove(state.Id);
         if (_kept.Remove(state.Id, out var operation)) _keptSize -= operation.Body.Length + operation.Fields.Length + 256;
@@ -34,8 +45,15 @@ internal sealed partial class GroupRunner
         }
 
         var entry = await (await GroupAsync()).ReadAsync(state.Index, _parts.Closing);
-        return GroupEntry.Decode(entry) is ProposedEntry proposed && proposed.Operation.Id == state.Id
-            ? proposed.Operation
+        var found = GroupEntry.Decode(entry) switch
+        {
+            ProposedEntry proposed => proposed.Operation,
+            ClosingEntry closing => closing.Deletion,
+            OpeningEntry opening => opening.Copies.FirstOrDefault(copy => copy.Id == state.Id),
+            _ => null,
+        };
+        return found?.Id == state.Id
+            ? found
             : throw new IOException($"entry {state.Index} of the group's log is not the operation {state.Id}");
     }
 
@@ -47,7 +65,7 @@ internal sealed partial class GroupRunner
     {
         var id = next.Operation.Id;
         if (_parts.Closing.IsCancellationRequested || !_running.Add(id)) return;
-        var mayBeExecuted = !_begun.Add(id) || next.Operation.Index <= _seenUntil;
+        var mayBeExecuted = !_begun.Add(id) || next.Operation.Index <= Math.Max(_seenUntil, _forgottenUntil);
         _ = RunAsync(next, mayBeExecuted);
     }
 
@@ -84,6 +102,8 @@ internal sealed partial class GroupRunner
         catch (Exception e)
 #pragma warning restore CA1031
         {
+            // What is not the disk's, the group's or the service's is a mistake of ours: it stays in sight until it is gone.
+            _problems[state.Id] = $"operation {state.Id}: {e.Message}";
             _parts.Warn($"operation {state.Id} on {state.Key}: {(e is IOException ? e.Message : e.ToString())}; it is tried again");
             await Task.Delay(TimeSpan.FromMilliseconds(Bounds.FollowPauseMaxMs), _parts.Time, CancellationToken.None);
         }
@@ -124,7 +144,7 @@ internal sealed partial class GroupRunner
         {
             _running.Remove(before.Id);
             var state = _state.TryFind(before.Id, out var now) ? now : before;
-            if (_state.NextHere(state) is { } next) Start(next);
+            if (_replayed && _state.NextHere(state) is { } next) Start(next);
         }
     }
 
@@ -133,9 +153,12 @@ internal sealed partial class GroupRunner
         var (state, decides) = next;
         if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
         var operation = await ReadAsync(state);
-        var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) : null;
+        var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) ?? _parts.Replicants.Find(state.Key) : null;
         var task = new ExecutionTask(
-            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason);
+            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason)
+        {
+            IsForgotten = mayBeExecuted && state.Index <= Look(_ => _forgottenUntil),
+        };
         var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
         _verdicts[state.Id] = verdict;
         _waits.TryRemove(state.Id, out _);

@@ -28,18 +28,21 @@ internal sealed partial class GroupRunner
     {
         // All at one moment: what is applied while the pieces travel is in the entries that follow.
         ImmutableArray<OperationState> open;
+        ImmutableArray<MoveState> moves;
         var records = new List<ReadOnlyMemory<byte>>();
         lock (_gate)
         {
-            open = [.. _state.Open];
+            (open, moves) = ([.. _state.Open], [.. _state.Moving]);
             _parts.Replicants.Visit(record =>
             {
-                if (record.Group == Founding.Id) records.Add(record.Encode());
+                if (record.Group == Founding.Id) records.Add(new EntryWriter().Byte((byte)'R').Bytes(record.Encode().Span).Written);
                 return true;
             });
+            _parts.Replicants.VisitMoves(Founding.Id, marks => records.Add(new EntryWriter().Byte((byte)'M').Bytes(marks.Encode().Span).Written));
         }
 
-        foreach (var record in records) yield return new EntryWriter().Byte((byte)'R').Bytes(record.Span).Written;
+        foreach (var move in moves) records.Add(new EntryWriter().Byte((byte)'C').Bytes(move.Closing.Encode().Span).Number(move.Index).Written);
+        foreach (var record in records) yield return record;
         foreach (var state in open)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -54,7 +57,7 @@ internal sealed partial class GroupRunner
     public async ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default)
     {
         var records = new List<ReplicantRecord>();
-        var state = new GroupState(_parts.Site, Founding.Sites);
+        var state = new GroupState(_parts.Site, Founding.Sites, key => _parts.Replicants.MovesOf(Founding.Id, key));
         await foreach (var piece in pieces.WithCancellation(cancellation)) Import(piece.ToArray(), state, records);
         lock (_gate)
         {
@@ -72,8 +75,7 @@ internal sealed partial class GroupRunner
             _waiters.AllChanged();
             PulseAny();
             _seenUntil = Math.Max(_seenUntil, index);
-            if (!_replayed) return;
-            foreach (var next in _state.AllHere().ToArray()) Start(next);
+            if (_replayed) StartAll();
         }
     }
 
@@ -88,12 +90,24 @@ internal sealed partial class GroupRunner
             return;
         }
 
+        if (tag == (byte)'M' && ReplicantMoves.Decode(bytes) is { } marks)
+        {
+            _parts.Replicants.Keep(Founding.Id, marks);
+            into.Import(marks);
+            return;
+        }
+
+        if (tag == (byte)'C' && GroupEntry.Decode(bytes) is ClosingEntry closing)
+        {
+            into.Import(reader.Number(), closing);
+            return;
+        }
+
         if (tag != (byte)'O' || GroupEntry.Decode(bytes) is not ProposedEntry proposed) throw new IOException("a piece of a snapshot is not understood");
         lock (_gate)
         {
             var state = OperationState.Import(ref reader, proposed.Operation, Founding.Sites) ?? throw new IOException("a piece of a snapshot is not understood");
             Keep(proposed.Operation);
-            _parts.Contents.Need(proposed.Operation.BodyHash);
             into.Import(state);
         }
     }

@@ -28,6 +28,9 @@ internal sealed record GroupRunnerParts
     /// <summary>The host of the groups, once it is open.</summary>
     public required Task<IGroupHost> Host { get; init; }
 
+    /// <summary>Finds the runner of another group.</summary>
+    public Func<GroupId, GroupRunner?> Find { get; init; } = static _ => null;
+
     /// <summary>Ends everything.</summary>
     public required CancellationToken Closing { get; init; }
 
@@ -51,9 +54,11 @@ internal sealed partial class GroupRunner : IGroupMachine
     private readonly ConcurrentDictionary<OperationId, KeptAnswer?> _awaited = new();
     private readonly ConcurrentDictionary<OperationId, Verdict> _verdicts = new();
     private readonly ConcurrentDictionary<OperationId, string> _waits = new();
-    private GroupState _state;
+    private readonly ConcurrentDictionary<OperationId, string> _problems = new();
+    private readonly Func<ReplicantKey, ReplicantMoves?>? _movesKept;
     private readonly OperationWaiters _waiters = new();
     private readonly AppliedReports _reports;
+    private GroupState _state;
     private TaskCompletionSource _changed = NewSignal();
     private long _keptSize;
     private long _replayFrom;
@@ -61,6 +66,7 @@ internal sealed partial class GroupRunner : IGroupMachine
     private int _carried;
     private bool _replayed;
     private long _seenUntil;
+    private long _forgottenUntil;
     private Task? _caughtUp;
     private IReplicaGroup? _group;
 
@@ -71,7 +77,8 @@ internal sealed partial class GroupRunner : IGroupMachine
     public GroupRunner(GroupFounding founding, GroupRunnerParts parts, long replayFrom)
     {
         (Founding, _parts, _replayFrom) = (founding, parts, replayFrom);
-        _state = new GroupState(parts.Site, founding.Sites);
+        _movesKept = parts.Replicants.HasMoves(founding.Id) ? key => parts.Replicants.MovesOf(founding.Id, key) : null;
+        _state = new GroupState(parts.Site, founding.Sites, _movesKept);
         parts.Journal.ForgetBefore(founding.Id, replayFrom);
         _reports = new AppliedReports(parts.Site, entry => ProposeAsync(entry, () => !entry.Applied.Any(one => IsPendingHere(one.Id))), parts.Time);
     }
@@ -96,6 +103,12 @@ internal sealed partial class GroupRunner : IGroupMachine
     /// <summary>Index of the last entry applied.</summary>
     public long AppliedIndex { get; private set; }
 
+    /// <summary>Index up to which the table here knows what the group's entries made of it.</summary>
+    public long Position => Math.Max(AppliedIndex, ReplayFrom - 1);
+
+    /// <summary>Why operations are tried again that should not have to be, for a person; empty when there is none.</summary>
+    public string Problem => _problems.Values.FirstOrDefault("");
+
     private bool IsSite => Founding.Sites.Contains(_parts.Site);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -110,7 +123,7 @@ internal sealed partial class GroupRunner : IGroupMachine
         {
             // An entry whose effects the table could not all take is given again: the state has it already.
             if (index != _takenIndex) Take(index, decoded);
-            for (; _carried < _effects.Count; _carried++) Carry(_effects[_carried]);
+            for (; _carried < _effects.Count; _carried++) Carry(_effects[_carried], index);
             AppliedIndex = index;
         }
 
@@ -127,22 +140,19 @@ internal sealed partial class GroupRunner : IGroupMachine
             return;
         }
 
-        if (entry is ProposedEntry proposed)
-        {
-            Keep(proposed.Operation);
-            _parts.Contents.Need(proposed.Operation.BodyHash);
-        }
+        if (entry is ProposedEntry proposed) Keep(proposed.Operation);
 
         // Once: what was tried again before a crash may have been executed since, and its note stands.
         if (_replayed && entry is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
         _state.Apply(index, entry, _effects);
+        if (entry is OpeningEntry opening) KeepCopies(opening, index);
     }
 
-    private void Carry(Effect effect)
+    private void Carry(Effect effect, long index)
     {
         switch (effect)
         {
-            case ReplicantMade made when IsSite:
+            case ReplicantMade made when IsSite && !_state.LeavesAfter(made.Operation.Key, index):
                 _parts.Replicants.Made(Founding.Id, made.Operation, made.Site, made.LocalId);
                 break;
             case ReplicaMade made when IsSite:
@@ -150,6 +160,19 @@ internal sealed partial class GroupRunner : IGroupMachine
                 break;
             case ReplicantGone gone when IsSite:
                 _parts.Replicants.Gone(Founding.Id, gone.Operation.Key);
+                break;
+            case Marked marked:
+                _parts.Replicants.Keep(Founding.Id, marked.Moves);
+                PulseAny();
+                break;
+            case ReplicantOpened opened when IsSite && !_state.LeavesAfter(opened.Record.Key, index):
+                _parts.Replicants.Opened(Founding.Id, opened.Record, opened.From);
+                break;
+            case ReplicantHandedOver handed when _state.LeavesAfter(handed.Move.Key, handed.Move.Index - 1) && PositionOf(GroupId.Of(handed.Move.To.AsSpan())) >= handed.OpenedAt:
+                _parts.Replicants.HandedOver(Founding.Id, GroupId.Of(handed.Move.To.AsSpan()), handed.Move.Key);
+                break;
+            case ReplicantLeft left when IsSite:
+                _parts.Replicants.Gone(Founding.Id, left.Key);
                 break;
             case CarryOut next when _replayed:
                 Start(next);
@@ -165,6 +188,13 @@ internal sealed partial class GroupRunner : IGroupMachine
                 Pulse(finished.Operation);
                 break;
         }
+    }
+
+    private long PositionOf(GroupId other) => _parts.Find(other)?.Position ?? 0;
+
+    private void StartAll()
+    {
+        foreach (var next in _state.AllHere().ToArray()) Start(next);
     }
 
     // Whoever has it tried again takes it on themselves that it was not executed.
@@ -189,12 +219,18 @@ internal sealed partial class GroupRunner : IGroupMachine
     }
 
     /// <inheritdoc/>
+    public void Forgot(long until)
+    {
+        lock (_gate) (_forgottenUntil, _caughtUp) = (Math.Max(until, _forgottenUntil), null);
+    }
+
+    /// <inheritdoc/>
     public ValueTask ReplayedAsync(long seenUntil)
     {
         lock (_gate)
         {
             (_replayed, _seenUntil) = (true, Math.Max(seenUntil, _seenUntil));
-            foreach (var next in _state.AllHere().ToArray()) Start(next);
+            StartAll();
         }
 
         return default;

@@ -7,6 +7,10 @@ internal interface IReplicaService
 {
     /// <summary>Carries out one exchange and keeps the whole answer. Failures are told in the reply, not thrown.</summary>
     Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation);
+
+    /// <summary>Reads something of any size: the body of an answer with status 200 goes to <paramref name="take"/> piece by piece, of others nowhere.</summary>
+    /// <returns>The answer without its body.</returns>
+    Task<ServiceReply> ReadAsync(ServiceSend send, Func<ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellation);
 }
 
 /// <summary>A whole request.</summary>

@@ -127,6 +127,13 @@ internal sealed class OperationCapture(
         return new Captured(operation, null, RequestMarks.AnyIn(shape.Resource, body.Span));
     }
 
+    /// <summary>The same operation, for the sites to which its replicant has moved.</summary>
+    public Operation Again(Operation operation, Routed routed, ImmutableArray<string> sites) => operation with
+    {
+        Id = new OperationId(BitConverter.ToUInt128(Drawn())),
+        Credentials = routed.User is null ? SealFor(sites, routed.Exchange.Request) : [],
+    };
+
     // Where the client may choose the id and did not, the agent does, be it that the field is an id and not a name, or that
     // the client has said how the name is to begin: then the replicas have the same id everywhere, and a create that is in
     // doubt can be looked for.

@@ -19,7 +19,21 @@ internal sealed class PooledReplicaService(string site, FrozenDictionary<string,
     private static readonly CallLimits Limits = new(Bounds.OperationAnswerSizeMax, Bounds.AnswerTimeMaxMs);
 
     /// <inheritdoc/>
-    public async Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation)
+    public Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation) =>
+        OverConnectionAsync(send, connection => connection.CallAsync(Encode(send), send.Body, MethodOf(send.Method), Limits, deadlines), cancellation);
+
+    /// <inheritdoc/>
+    public Task<ServiceReply> ReadAsync(ServiceSend send, Func<ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellation) => OverConnectionAsync(
+        send,
+        async connection =>
+        {
+            await connection.ExchangeAsync(
+                Encode(send), null, HttpMethod.Get, Bounds.BodyStallTimeMaxMs, deadlines, piece => connection.Answer.Status == 200 ? take(piece) : default);
+            return new KeptAnswer(connection.Answer.Status, KeptAnswer.FieldsOf(connection.Answer), default);
+        },
+        cancellation);
+
+    private async Task<ServiceReply> OverConnectionAsync(ServiceSend send, Func<UpstreamConnection, Task<KeptAnswer>> exchange, CancellationToken cancellation)
     {
         if (!services.TryGetValue(send.Service, out var service)) return new(ReplyKind.NotReached, null, $"{site} has no instance of {send.Service}");
         UpstreamConnection connection;
@@ -35,7 +49,7 @@ internal sealed class PooledReplicaService(string site, FrozenDictionary<string,
         try
         {
             using var abort = cancellation.UnsafeRegister(static connection => ((UpstreamConnection)connection!).Abort(), connection);
-            var answer = await connection.CallAsync(Encode(send), send.Body, MethodOf(send.Method), Limits, deadlines);
+            var answer = await exchange(connection);
             service.Pool.Release(connection, send.AsFrontProxy);
             return new(ReplyKind.Answered, answer, "");
         }

@@ -27,6 +27,9 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
 {
     private const int KeyOnStackMax = 512;
 
+    // Groups apply their entries in parallel, and a replicant that moves is known to two of them.
+    private readonly Lock _gate = new();
+
     // Services and collections that stand in the table under T and C, as far as this process knows; they are never removed.
     private readonly ConcurrentDictionary<(string Service, string Collection), bool> _noted = new();
 
@@ -87,7 +90,15 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     private ReplicantRecord? RecordBehind(ReadOnlySpan<byte> key)
     {
         var name = new ArrayBufferWriter<byte>(128);
-        return table.TryGet(key, name) ? Read(name.WrittenSpan) : null;
+        if (!table.TryGet(key, name)) return null;
+        if (Read(name.WrittenSpan) is { } record) return record;
+
+        // It was just taken in by another group, or is gone.
+        lock (_gate)
+        {
+            name.Clear();
+            return table.TryGet(key, name) ? Read(name.WrittenSpan) : null;
+        }
     }
 
     private ReplicantRecord? Read(ReadOnlySpan<byte> key)
@@ -101,8 +112,14 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     /// <summary>Takes a new replicant in.</summary>
     public void Made(GroupId group, OperationState create, string atSite, string localId)
     {
+        lock (_gate) Make(group, create, atSite, localId);
+    }
+
+    private void Make(GroupId group, OperationState create, string atSite, string localId)
+    {
         var key = ReplicantRecord.TableKey(group, create.Key);
         var before = Read(key);
+        if (Newest(group, create.Key) is { Moves: > 0 } moved && moved.CreatedBy == create.Id) return;
 
         // A PUT that came in where the replicant was not known yet has made nothing: the replicas keep their ids.
         if (before is not null && create.Method != "POST")
@@ -120,6 +137,9 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
             Operator = create.Operator,
             CreatedBy = create.Id,
             CreatedUnixMs = create.AtUnixMs,
+            Method = create.Method,
+            User = create.User,
+            UserGroups = create.UserGroups,
             LocalIds = ids.SetItem(atSite, localId),
         }, namesChange: true);
     }
@@ -127,13 +147,21 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     /// <summary>Notes the id of a site's replica.</summary>
     public void ReplicaMade(GroupId group, OperationState create, string atSite, string localId)
     {
-        var key = ReplicantRecord.TableKey(group, create.Key);
-        if (Read(key) is { } record && record.CreatedBy == create.Id)
-            Write(key, record with { LocalIds = record.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
+        // What a site made late belongs to the group that the replicant has moved to by now.
+        lock (_gate)
+        {
+            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes)
+                Write(ReplicantRecord.TableKey(record.Group, record.Key), record with { LocalIds = record.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
+        }
     }
 
     /// <summary>Lets go of a replicant.</summary>
     public void Gone(GroupId group, ReplicantKey name)
+    {
+        lock (_gate) LetGo(group, name);
+    }
+
+    private void LetGo(GroupId group, ReplicantKey name)
     {
         var key = ReplicantRecord.TableKey(group, name);
         if (Read(key) is not { } record) return;
@@ -148,7 +176,10 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     }
 
     /// <summary>Takes in a record from a snapshot.</summary>
-    public void Import(ReplicantRecord record) => Write(ReplicantRecord.TableKey(record.Group, record.Key), record, namesChange: true);
+    public void Import(ReplicantRecord record)
+    {
+        lock (_gate) Write(ReplicantRecord.TableKey(record.Group, record.Key), record, namesChange: true);
+    }
 
     // By which names it is found here depends on this site's local id alone.
     private void Write(byte[] key, ReplicantRecord record, bool namesChange)

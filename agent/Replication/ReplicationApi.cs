@@ -12,11 +12,11 @@ using HttpMethod = Cheops.Proto.Http.HttpMethod;
 namespace Cheops.Agent.Replication;
 
 /// <summary>
-/// What the API tells of replication, and lets a person change: <c>groups</c>, <c>replicants</c>, <c>operations</c> (one of them
-/// also waited for), <c>retry</c> and <c>skip</c> of what failed or is in doubt, <c>lead</c>, and the removal of a site that
+/// What the API tells of replication, and lets a person change: <c>groups</c>, <c>replicants</c> and their sites, <c>operations</c> (one
+/// of them also waited for), <c>retry</c> and <c>skip</c> of what failed or is in doubt, <c>lead</c>, and the removal of a site that
 /// will not come back.
 /// </summary>
-internal sealed class ReplicationApi(string site, Replicator replicator, TimeProvider time) : IApiSection
+internal sealed partial class ReplicationApi(string site, Replicator replicator, TimeProvider time) : IApiSection
 {
     public const string GroupsPath = "/_cheops/v1/groups";
     public const string ReplicantsPath = "/_cheops/v1/replicants";
@@ -26,8 +26,11 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
     private const int ListedDefault = 1_000;
     private const int ListedMax = 100_000;
 
+    /// <summary>All paths at which it answers.</summary>
+    public static readonly ImmutableArray<string> AllPaths = [GroupsPath, ReplicantsPath, OperationsPath, RemovedSitesPath];
+
     /// <inheritdoc/>
-    public ImmutableArray<string> Paths { get; } = [GroupsPath, ReplicantsPath, OperationsPath, RemovedSitesPath];
+    public ImmutableArray<string> Paths => AllPaths;
 
     /// <inheritdoc/>
     public async ValueTask<ApiAnswer> AnswerAsync(ApiRequest request)
@@ -48,6 +51,7 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
                 (["operations", var id, "retry"], _) => await ResolveAsync(id, Resolve.Retry, request),
                 (["operations", var id, "skip"], _) => await ResolveAsync(id, Resolve.Skip, request),
                 (["operations", var id, "done"], _) => await ResolveAsync(id, Resolve.Done, request),
+                (["replicants", var name, "sites"], _) => await MoveAsync(name, request),
                 (["groups", var id, "lead", var to], _) => await LeadAsync(id, to),
                 (["removed-sites", var gone], _) => await RemoveAsync(gone),
                 _ => NotAllowed(request.Path),
@@ -61,6 +65,10 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
         {
             return ApiAnswer.Failure(
                 site, 504, "not-recorded", "It is not recorded yet", $"the replicas' sites have not agreed within {Bounds.ApiTimeMaxMs / 1000} s; it may be recorded still: look again");
+        }
+        catch (MoveException e)
+        {
+            return ApiAnswer.Failure(site, e.Status, "not-moved", "The replicant is not moved", e.Message);
         }
     }
 
@@ -99,7 +107,7 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
         json.WriteNumber("appliedIndex", status.AppliedIndex);
         json.WriteNumber("openOperations", open);
         json.WriteNumber("divergedOperations", diverged);
-        if (status.Problem.Length > 0) json.WriteString("problem", status.Problem);
+        if ((status.Problem.Length > 0 ? status.Problem : runner.Problem) is { Length: > 0 } problem) json.WriteString("problem", problem);
         json.WriteEndObject();
     }
 
@@ -173,6 +181,7 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
         }
 
         json.WriteEndObject();
+        if (runner?.Look(state => state.MoveOf(record.Key)) is { } move) WriteSites(json, "movingTo", move.To);
         json.WriteEndObject();
     }
 
@@ -190,6 +199,7 @@ internal sealed class ReplicationApi(string site, Replicator replicator, TimePro
             {
                 runner.Look(state =>
                 {
+                    foreach (var move in state.Moving.Take(limit)) Write(json, runner, move);
                     foreach (var one in (all ? state.RecentlyFinished.Concat(state.Open) : state.Open).TakeLast(limit)) Write(json, runner, one);
                     return true;
                 });

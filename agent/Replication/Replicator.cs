@@ -88,20 +88,41 @@ internal sealed class Replicator : IAsyncDisposable
             Time = parts.Time,
             Host = _opened.Task,
             UnderWay = new SemaphoreSlim(Bounds.OperationsUnderWayMax),
+            Find = Find,
             Closing = _closing.Token,
             Warn = parts.Warn,
         };
+        Mover = new Mover(new MoverParts
+        {
+            Site = parts.Site,
+            Groups = () => Groups,
+            Find = Find,
+            FoundAsync = FoundAsync,
+            Replicants = Replicants,
+            Copying = new Copying(parts.Site, parts.Profiles, _calls, Ids, parts.Contents),
+            Sites = () => parts.Mesh.Sites,
+            Time = parts.Time,
+            Chance = parts.Chance,
+            Warn = parts.Warn,
+            Closing = _closing.Token,
+        });
         _replayFrom = CheckpointMark.Read(parts.Table.Mark);
     }
 
     /// <summary>The replicants that this site knows.</summary>
     public Replicants Replicants { get; }
 
+    /// <summary>Moves replicants to other sets of sites.</summary>
+    public Mover Mover { get; }
+
     /// <summary>Translates ids that differ between sites.</summary>
     public IdTranslation Ids { get; }
 
     /// <summary>The groups that this site is a member of.</summary>
     public IEnumerable<GroupRunner> Groups => _runners.Values.Where(runner => runner.Group is not null).OrderBy(runner => runner.Founding.Id);
+
+    /// <summary>What is known of the sites.</summary>
+    public ImmutableArray<SiteStatus> Sites => _parts.Mesh.Sites;
 
     private IGroupHost Host => _opened.Task.Result;
 
@@ -170,6 +191,12 @@ internal sealed class Replicator : IAsyncDisposable
             using var bound = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs), _parts.Time);
             var runner = await GroupOfAsync(plan.Replicant, sites, bound.Token);
             var (state, answer) = await runner.SubmitAsync(operation, bound.Token);
+            while (state.Decision == Decision.Moved)
+            {
+                (runner, operation) = await FollowAsync(runner, operation, routed, bound.Token);
+                id = operation.Id;
+                (state, answer) = await runner.SubmitAsync(operation, bound.Token);
+            }
 
             // 4.
             await AnswerAsync(routed, runner, state, answer);
@@ -205,10 +232,38 @@ internal sealed class Replicator : IAsyncDisposable
         else await routed.Exchange.RespondAsync(_failures.NotConnected(routed.Service, new IOException(reply.Detail)));
     }
 
+    // The replicant is moving: what is to be done to it waits until it is known where it is then.
+    private async Task<(GroupRunner Runner, Operation Operation)> FollowAsync(GroupRunner before, Operation operation, Routed routed, CancellationToken cancellation)
+    {
+        var key = operation.Replicant;
+        while (true)
+        {
+            var changed = before.Changed;
+            if (before.Look(state => state.MoveOf(key)) is null)
+            {
+                var last = before.Look(state => state.LastMarkOf(key));
+                if (last is { Kind: MoveMarkKind.Closed } && !last.OtherSites.Contains(_parts.Site))
+                    throw new GroupException(GroupError.NotMember, $"{key} has moved to {string.Join(" & ", last.OtherSites)}: {_parts.Site} has no replica of it any more; name one of these sites in the scope");
+                var runner = last is { Kind: MoveMarkKind.Closed } ? await GroupOfAsync(null, last.OtherSites, cancellation) : before;
+                return (runner, _capture.Again(operation, routed, runner.Founding.Sites));
+            }
+
+            await changed.OrCancelled(cancellation);
+        }
+    }
+
     private async Task<GroupRunner> GroupOfAsync(Replicant? known, ImmutableArray<string> sites, CancellationToken cancellation)
     {
         var id = known?.Record?.Group ?? GroupId.Of(sites.AsSpan());
         if (_runners.TryGetValue(id, out var runner) && runner.Group is not null) return runner;
+        if (known?.Record is not null)
+            throw new GroupException(GroupError.NotFounded, $"{_parts.Site} has lost what it knew of the group of {known.MetaId}, and no other member has told it yet; try again");
+        return await FoundAsync(sites, cancellation);
+    }
+
+    private async Task<GroupRunner> FoundAsync(ImmutableArray<string> sites, CancellationToken cancellation)
+    {
+        if (_runners.TryGetValue(GroupId.Of(sites.AsSpan()), out var runner) && runner.Group is not null) return runner;
         var group = await Host.FoundAsync(sites, WitnessFor(sites), cancellation);
         return RunnerOf(group.Founding);
     }
@@ -265,6 +320,7 @@ internal sealed class Replicator : IAsyncDisposable
             try
             {
                 if (!await timer.WaitForNextTickAsync(_closing.Token)) return;
+                Mover.Tick();
                 await ReplaceSilentDecidersAsync();
                 if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
             }

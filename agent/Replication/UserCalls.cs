@@ -25,13 +25,15 @@ internal sealed class UserCalls(string site, IReplicaService service, Credential
     /// <param name="mayRenew">Whether the site's own credential may take the user's place.</param>
     /// <param name="build">Makes the request; its body is disposed of.</param>
     /// <param name="cancellation">Ends it.</param>
+    /// <param name="take">Takes the body of an answer with status 200, as it comes; null to have the answer whole.</param>
     public async Task<ServiceReply> SendAsync(
-        Operation operation, bool mayRenew, Func<Caller, Task<(ServiceSend Send, IAsyncDisposable? Body)>> build, CancellationToken cancellation)
+        Operation operation, bool mayRenew, Func<Caller, Task<(ServiceSend Send, IAsyncDisposable? Body)>> build, CancellationToken cancellation,
+        Func<ReadOnlyMemory<byte>, ValueTask>? take = null)
     {
         var caller = CallerOf(operation);
         for (var refusals = 0; ; refusals++)
         {
-            var reply = await SendAsync(caller, build, cancellation);
+            var reply = await SendAsync(caller, build, take, cancellation);
             if (reply.Answer is not { Status: 401 } || caller.AsFrontProxy || !mayRenew) return reply;
             if (!own.Has(operation.Replicant.Service)) return reply with { Detail = own.WhyNone(operation.Replicant.Service) };
 
@@ -49,10 +51,11 @@ internal sealed class UserCalls(string site, IReplicaService service, Credential
         }
     }
 
-    private async Task<ServiceReply> SendAsync(Caller caller, Func<Caller, Task<(ServiceSend Send, IAsyncDisposable? Body)>> build, CancellationToken cancellation)
+    private async Task<ServiceReply> SendAsync(
+        Caller caller, Func<Caller, Task<(ServiceSend Send, IAsyncDisposable? Body)>> build, Func<ReadOnlyMemory<byte>, ValueTask>? take, CancellationToken cancellation)
     {
         var (send, body) = await build(caller);
-        await using (body) return await service.SendAsync(send, cancellation);
+        await using (body) return take is null ? await service.SendAsync(send, cancellation) : await service.ReadAsync(send, take, cancellation);
     }
 
     private Caller CallerOf(Operation operation)

@@ -9,6 +9,8 @@ public enum Decision : byte
     Refused = 2,
     /// <summary>It surely was not executed, and never will be.</summary>
     NotExecuted = 3,
+    /// <summary>The replicant is another group's by now, and so is the operation: no site decides it here. Told by no entry.</summary>
+    Moved = 4,
 }
 
 /// <summary>What became of an operation at a site that follows.</summary>
@@ -58,6 +60,9 @@ public abstract record GroupEntry
             3 => AppliedEntry.Read(ref reader),
             4 => new DeciderEntry(reader.Id(), reader.Text(Bounds.SiteNameLengthMax), reader.Text(Bounds.SiteNameLengthMax)),
             5 => ResolvedEntry.Read(ref reader),
+            6 => ClosingEntry.Read(ref reader),
+            7 => OpeningEntry.Read(ref reader),
+            8 => new MovedEntry(reader.Id(), ReplicantKey.Read(ref reader), reader.Number()),
             16 => AppliedManyEntry.Read(ref reader),
             _ => null,
         };
@@ -88,7 +93,7 @@ public sealed record ProposedEntry(Operation Operation) : GroupEntry
 
     private protected override void Write(EntryWriter writer) => Operation.Write(writer);
 
-    private protected override bool IsValid => Operation.IsValid;
+    private protected override bool IsValid => Operation is { IsValid: true, Kind: not OperationKind.Move };
 }
 
 /// <summary>The deciding site has decided. Only the first outcome, by whoever is the deciding site then, counts.</summary>
@@ -120,7 +125,7 @@ public sealed record OutcomeEntry(OperationId Id, string Site, Decision Decision
         return new OutcomeEntry(id, site, decision, reader.Text(Bounds.LocalIdSizeMax), answer, reader.Number());
     }
 
-    private protected override bool IsValid => Site.Length > 0 && Enum.IsDefined(Decision) && Claim >= 0;
+    private protected override bool IsValid => Site.Length > 0 && Decision is (Decision.Accepted or Decision.Refused or Decision.NotExecuted) && Claim >= 0;
 }
 
 /// <summary>What became of an operation at a following site.</summary>

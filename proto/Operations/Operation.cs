@@ -11,6 +11,8 @@ public enum OperationKind : byte
     Update = 2,
     /// <summary>It ends it.</summary>
     Delete = 3,
+    /// <summary>It moves it to another set of sites.</summary>
+    Move = 4,
 }
 
 /// <summary>How an operation in doubt is told to have been executed.</summary>

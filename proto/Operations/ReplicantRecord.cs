@@ -6,7 +6,7 @@ namespace Cheops.Proto.Operations;
 /// <summary>A replicant, as a site's table keeps it.</summary>
 public sealed record ReplicantRecord
 {
-    private const byte Version = 1;
+    private const byte Version = 2;
 
     /// <summary>Its name.</summary>
     public required ReplicantKey Key { get; init; }
@@ -26,6 +26,18 @@ public sealed record ReplicantRecord
     /// <summary>When it was made, in milliseconds since 1970; for people only.</summary>
     public long CreatedUnixMs { get; init; }
 
+    /// <summary>How often it has moved: of two records of one replicant the one with more is newer.</summary>
+    public int Moves { get; init; }
+
+    /// <summary>The method of the request that made it; with it another site's replica is made.</summary>
+    public string Method { get; init; } = "POST";
+
+    /// <summary>The user that made it, verified by the agent; for that user another site's replica is made. Empty for none.</summary>
+    public string User { get; init; } = "";
+
+    /// <summary>The groups of <see cref="User"/>.</summary>
+    public ImmutableArray<string> UserGroups { get; init; } = [];
+
     /// <summary>Local ids of its replicas, by site; a site whose replica is not made yet is not there.</summary>
     public ImmutableSortedDictionary<string, string> LocalIds { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
@@ -36,7 +48,7 @@ public sealed record ReplicantRecord
         Key.Write(writer);
         Span<byte> group = stackalloc byte[GroupId.Size];
         Group.Write(group);
-        writer.Text(Resource).Bytes(group).Id(CreatedBy).Number(CreatedUnixMs).Small(LocalIds.Count);
+        writer.Text(Resource).Bytes(group).Id(CreatedBy).Number(CreatedUnixMs).Small(Moves).Text(Method).Text(User).Texts(UserGroups).Small(LocalIds.Count);
         foreach (var (site, id) in LocalIds) writer.Text(site).Text(id);
         return writer.Written;
     }
@@ -52,6 +64,10 @@ public sealed record ReplicantRecord
         var group = reader.Bytes(GroupId.Size);
         var createdBy = reader.Id();
         var created = reader.Number();
+        var moves = reader.Small();
+        var method = reader.Text(32);
+        var user = reader.Text(Bounds.UserNameLengthMax);
+        var userGroups = reader.Texts(Bounds.UserGroupCountMax, Bounds.UserNameLengthMax);
         var count = reader.Count(Bounds.GroupSitesMax);
         var ids = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         for (var i = 0; i < count; i++) ids[reader.Text(Bounds.SiteNameLengthMax)] = reader.Text(Bounds.LocalIdSizeMax);
@@ -64,6 +80,10 @@ public sealed record ReplicantRecord
             Operator = op,
             CreatedBy = createdBy,
             CreatedUnixMs = created,
+            Moves = moves,
+            Method = method,
+            User = user,
+            UserGroups = [.. userGroups],
             LocalIds = ids.ToImmutable(),
         };
     }

@@ -73,7 +73,8 @@ internal static class LogOpening
         // Segments of a log that never committed hold nothing that was acknowledged.
         foreach (var segment in files.List()) files.Remove(segment);
         slots.Rewrite(new LogExtent(1, FirstPosition, FirstPosition, 1, 1));
-        return OpenAt(files, options, slots);
+        var opened = OpenAt(files, options, slots);
+        return opened with { Recovery = opened.Recovery with { IsNew = true } };
     }
 
     private static OpenedLog OpenAt(ISegmentFiles files, OperationLogOptions options, CommitSlots slots)

@@ -88,6 +88,11 @@ public sealed class CountingMachine : IGroupMachine
         return ValueTask.CompletedTask;
     }
 
+    public void Forgot(long until)
+    {
+        // It counts what it is given, and does nothing else.
+    }
+
     public ValueTask ReplayedAsync(long seenUntil) => ValueTask.CompletedTask;
 
     public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => throw new NotSupportedException();

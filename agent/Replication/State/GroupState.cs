@@ -17,12 +17,14 @@ namespace Cheops.Agent.Replication.State;
 /// </remarks>
 /// <param name="self">This site; a witness carries nothing out.</param>
 /// <param name="sites">The sites that hold replicas.</param>
-public sealed class GroupState(string self, ImmutableArray<string> sites)
+/// <param name="kept">Finds the marks that the table has of a replicant's moves; null where none has ever moved.</param>
+public sealed partial class GroupState(string self, ImmutableArray<string> sites, Func<ReplicantKey, ReplicantMoves?>? kept = null)
 {
     private readonly Dictionary<OperationId, OperationState> _operations = [];
     private readonly Dictionary<ReplicantKey, List<OperationState>> _queues = [];
     private readonly Queue<OperationState> _finished = [];
-    private readonly SortedDictionary<long, OperationState> _open = [];
+    private readonly SortedDictionary<(long Index, int Part), OperationState> _open = [];
+    private readonly Moves _moves = new(self, kept ?? (static _ => null));
 
     /// <summary>Operations that are not finished, or have diverged; oldest first.</summary>
     public IEnumerable<OperationState> Open => _open.Values;
@@ -33,8 +35,12 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
     /// <summary>The last operations that were finished, oldest first.</summary>
     public IEnumerable<OperationState> RecentlyFinished => _finished;
 
-    /// <summary>Index of the oldest entry that an open operation still needs; null for none.</summary>
-    public long? OldestNeeded => _open.Count == 0 ? null : _open.First().Key;
+    /// <summary>Index of the oldest entry that an open operation, or a move that is not over, still needs; null for none.</summary>
+    public long? OldestNeeded => (_open.Count == 0 ? null : (long?)_open.First().Key.Index, _moves.OldestOpen) switch
+    {
+        ({ } operation, { } move) => Math.Min(operation, move),
+        var (operation, move) => operation ?? move,
+    };
 
     /// <summary>Finds an operation that is open or was finished lately.</summary>
     public bool TryFind(OperationId id, [NotNullWhen(true)] out OperationState? operation) => _operations.TryGetValue(id, out operation);
@@ -68,6 +74,15 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
             case ResolvedEntry resolved:
                 Settle(resolved, effects);
                 break;
+            case ClosingEntry closing:
+                Close(index, closing, effects);
+                break;
+            case OpeningEntry opening:
+                Begin(index, opening, effects);
+                break;
+            case MovedEntry moved:
+                End(index, moved, effects);
+                break;
         }
     }
 
@@ -76,6 +91,12 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
         // A proposal whose answer was lost is made again: the same id is the same operation.
         if (_operations.ContainsKey(operation.Id)) return;
         var state = new OperationState(operation, index, sites.Contains(operation.Origin) ? operation.Origin : sites[0], sites);
+        if (_moves.IsAway(state.Key, index) && !TryMakeAnew(state, effects))
+        {
+            PassOn(state, effects);
+            return;
+        }
+
         Add(state);
         CarryOutNext(state, effects);
     }
@@ -83,7 +104,7 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
     private void Add(OperationState state)
     {
         _operations[state.Id] = state;
-        _open[state.Index] = state;
+        _open[(state.Index, state.Part)] = state;
         var key = QueueKey(state);
         if (!_queues.TryGetValue(key, out var queue)) _queues[key] = queue = [];
         queue.Add(state);
@@ -217,7 +238,11 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
         if (site == self && state.Kind == OperationKind.Delete && state.StepAt(self) is SiteStep.Applied && !IsMadeAnew(state))
             effects.Add(new ReplicantGone(state));
         if (state.IsFinished) Leave(state, effects);
-        else CarryOutNext(state, effects);
+        else
+        {
+            LeaveIfDone(state.Key, effects);
+            CarryOutNext(state, effects);
+        }
     }
 
     private bool IsMadeAnew(OperationState delete)
@@ -237,12 +262,18 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
 
         if (!state.IsDiverged) Close(state);
         effects.Add(new Finished(state));
+        LeaveIfDone(state.Key, effects);
         if (queue is { Count: > 0 }) CarryOutNext(queue[0], effects);
     }
 
     private void Close(OperationState state)
     {
-        _open.Remove(state.Index);
+        _open.Remove((state.Index, state.Part));
+        Finish(state);
+    }
+
+    private void Finish(OperationState state)
+    {
         _finished.Enqueue(state);
         if (_finished.Count > Bounds.OperationsFinishedKept) _operations.Remove(_finished.Dequeue().Id);
     }
@@ -263,6 +294,7 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
                 case SiteStep.InDoubt:
                     return null;
                 case SiteStep.Pending:
+                    if (IsHeld(operation.Key, operation.Index)) return null;
                     if (operation.Decision is null) return operation.Decider == self ? new CarryOut(operation, Decides: true) : null;
                     return new CarryOut(operation, Decides: false);
             }
@@ -282,7 +314,7 @@ public sealed class GroupState(string self, ImmutableArray<string> sites)
     {
         if (state.IsFinished && !state.IsDiverged) return;
         _operations[state.Id] = state;
-        _open[state.Index] = state;
+        _open[(state.Index, state.Part)] = state;
         if (state.IsFinished) return;
         var key = QueueKey(state);
         if (!_queues.TryGetValue(key, out var queue)) _queues[key] = queue = [];

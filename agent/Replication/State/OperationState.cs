@@ -29,6 +29,7 @@ public sealed class OperationState
         (Id, Index, Kind, Operator, Repetition) = (operation.Id, index, operation.Kind, operation.Operator, operation.Repetition);
         (Key, Resource, Method, Target, AtUnixMs) = (operation.Replicant, operation.Resource, operation.Method, operation.Target, operation.AtUnixMs);
         (Origin, Decider, Sites, BodyHash) = (operation.Origin, decider, sites, operation.BodyHash.ToArray());
+        (User, UserGroups, Makes) = (operation.User, operation.UserGroups, operation.Id);
         _steps = new SiteStep[sites.Length];
         _answers = new ServiceResult?[sites.Length];
     }
@@ -68,6 +69,18 @@ public sealed class OperationState
 
     /// <summary>When it came in, in milliseconds since 1970.</summary>
     public long AtUnixMs { get; }
+
+    /// <summary>The user that the agent has verified; empty for none.</summary>
+    public string User { get; }
+
+    /// <summary>The groups of <see cref="User"/>.</summary>
+    public ImmutableArray<string> UserGroups { get; }
+
+    /// <summary>The create that has made the replicant of which this one makes a replica: itself, but for a copy at a site that was added.</summary>
+    public OperationId Makes { get; internal set; }
+
+    /// <summary>Its place among the operations that one entry brings; 0 for the first.</summary>
+    internal int Part { get; set; }
 
     /// <summary>Who decides it, or has.</summary>
     public string Decider { get; internal set; }
@@ -109,7 +122,8 @@ public sealed class OperationState
     internal void SetAll(SiteStep step) => Array.Fill(_steps, step);
 
     /// <summary>What <c>Cheops-Replicas</c> says: <c>Site1=applied; Site2=pending</c>.</summary>
-    public string Describe() => Decision is Proto.Operations.Decision.Refused or Proto.Operations.Decision.NotExecuted
+    public string Describe() => Decision is Proto.Operations.Decision.Moved ? string.Join("; ", Sites.Select(site => $"{site}=moved"))
+        : Decision is Proto.Operations.Decision.Refused or Proto.Operations.Decision.NotExecuted
         ? string.Join("; ", Sites.Select(site => $"{site}=refused"))
         : string.Join("; ", Sites.Select((site, at) => $"{site}={NameOf(_steps[at])}"));
 
@@ -127,7 +141,7 @@ public sealed class OperationState
 
     internal void Export(EntryWriter writer)
     {
-        writer.Number(Index).Text(Decider).Number(Claim).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
+        writer.Number(Index).Small(Part).Id(Makes).Text(Decider).Number(Claim).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
         for (var i = 0; i < _steps.Length; i++)
         {
             var answer = _answers[i] ?? new ServiceResult(0, "", "");
@@ -137,7 +151,8 @@ public sealed class OperationState
 
     internal static OperationState? Import(ref EntryReader reader, Operation operation, ImmutableArray<string> sites)
     {
-        var state = new OperationState(operation, reader.Number(), reader.Text(Proto.Bounds.SiteNameLengthMax), sites);
+        var (index, part, makes) = (reader.Number(), reader.Small(), reader.Id());
+        var state = new OperationState(operation, index, reader.Text(Proto.Bounds.SiteNameLengthMax), sites) { Part = part, Makes = makes };
         state.Claim = reader.Number();
         var decision = (Decision)reader.Byte();
         if (decision != 0) state.Decision = decision;

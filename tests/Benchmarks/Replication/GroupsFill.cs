@@ -102,6 +102,8 @@ internal sealed class GroupsFill : IAsyncDisposable
 
         public ValueTask ReplayedAsync(long seenUntil) => ValueTask.CompletedTask;
 
+        public void Forgot(long until) => throw new NotSupportedException();
+
         public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => throw new NotSupportedException();
 
         public ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default) =>

@@ -170,7 +170,6 @@ internal sealed class Site
                     Directory = "",
                     AgentVersion = "1.0.0",
                     Incarnation = "of " + name,
-                    SealingKey = seal.PublicKey,
                     Services = ImmutableDictionary<string, string>.Empty.Add(World.Service, ""),
                 },
                 peer => new Link(_world.Links.Connect(name, peer), Life),
@@ -179,6 +178,7 @@ internal sealed class Site
                 Clock,
                 Warn)
             { StreamHandler = ServeLinkAsync };
+            _mesh.SetData("of " + name, seal.PublicKey);
             var services = new[] { new LocalService(World.Service, profiles.For(World.Service), new UpstreamPool((_, _) => new(Dial()), _deadlines, Clock)) }
                 .ToFrozenDictionary(service => service.Name);
             var contents = new Contents(name, _site._disk.Contents, _mesh, _deadlines, Clock);

@@ -73,6 +73,8 @@ internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
             await site.Begin(() => Done(inner.ReplayedAsync(seenUntil)));
         }
 
+        public void Forgot(long until) => inner.Forgot(until);
+
         public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => inner.CaptureAsync(cancellation);
 
         public ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default) =>

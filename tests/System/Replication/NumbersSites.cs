@@ -137,7 +137,7 @@ internal sealed class NumbersSites : IAsyncDisposable
         foreach (var site in sites)
         {
             ThingAt(site, key);
-            Assert.Equal(first, Of(site).ValuesOf(key));
+            Assert.True(first.SequenceEqual(Of(site).ValuesOf(key)), $"{key} at Site{sites[0]}: {string.Join(' ', first)}\nat Site{site}: {string.Join(' ', Of(site).ValuesOf(key))}\n{Mesh.Logs()}");
             if (metaId is null) continue;
             var seen = await GetAsync(site, metaId);
             Assert.True(seen.Status == 200, $"{key} as {metaId} at Site{site}: {seen.Status} {seen.Body}\n{Mesh.Logs()}");

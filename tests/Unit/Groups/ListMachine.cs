@@ -41,6 +41,10 @@ public sealed class ListMachine(List<(long Index, string Entry)>? checkpoint = n
         return ValueTask.CompletedTask;
     }
 
+    public long ForgottenUntil { get; private set; }
+
+    public void Forgot(long until) => ForgottenUntil = until;
+
     public ValueTask ReplayedAsync(long seenUntil)
     {
         SeenUntil = seenUntil;

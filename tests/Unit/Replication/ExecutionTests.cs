@@ -90,6 +90,8 @@ public sealed class ExecutionTests : IDisposable
 
     private sealed class Shop : IReplicaService
     {
+        public Task<ServiceReply> ReadAsync(ServiceSend send, Func<ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellation) => throw new NotSupportedException();
+
         public int Asked { get; private set; }
 
         public int Status { get; set; } = 201;

@@ -21,6 +21,25 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ThingsOf("a")));
     }
 
+    [Fact]
+    public async Task What_is_recorded_further_on_in_the_log_is_not_executed_again_after_a_crash()
+    {
+        using var all = new SimulatedReplicas(1, new SimulatedFaults { ForgetsCommit = true });
+        foreach (var site in all.Sites) site.Start();
+        await Pass(all, all.Sites[0].FoundAsync());
+        await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await QuietAsync(all);
+        var metaId = all.Sites[0].Runner!.Look(state => state.RecentlyFinished.Single().Key.MetaId);
+        for (var number = 2; number <= 20; number++) await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Put(number, "Site1", metaId, "a", $"v{number}"), CancellationToken.None));
+        await QuietAsync(all);
+        var sent = all.Sites[1].Things.Changes;
+        all.Sites[1].Crash();
+        all.Sites[1].Start();
+        await QuietAsync(all);
+        Assert.Equal(["v20"], all.Sites[1].Things.ThingsOf("a"));
+        Assert.Equal(sent, all.Sites[1].Things.Changes);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

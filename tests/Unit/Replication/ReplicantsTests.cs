@@ -1,3 +1,4 @@
+using System.Text;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Replication;
 using Cheops.Agent.Replication.State;
@@ -24,6 +25,36 @@ public sealed class ReplicantsTests
         var record = replicants.Find(group, made.Key)!;
         Assert.Equal(made.Id, record.CreatedBy);
         Assert.Equal(["Site1=17", "Site2=23"], record.LocalIds.Select(one => $"{one.Key}={one.Value}"));
+    }
+
+    // Both groups' entries are applied again at once after a start.
+    [Fact]
+    public async Task A_replicant_is_found_by_its_name_whatever_two_groups_make_of_it_at_the_same_time()
+    {
+        const int Rounds = 2_000;
+        var (before, after) = (GroupId.Of(["Site1", "Site2"]), GroupId.Of(["Site1", "Site2", "Site3"]));
+        var made = StateOf(1, "POST", "/v1/things");
+        var record = new ReplicantRecord { Key = made.Key, Resource = "things", Group = after, CreatedBy = made.Id, Moves = 1 };
+        var all = Enumerable.Range(0, Rounds).Select(_ => new Replicants("Site1", ProfileSet.Combine([], out var _), new MemoryReplicantTable(), _ => ["Site1", "Site2", "Site3"])).ToArray();
+        foreach (var one in all) one.Made(before, made, "Site2", "23");
+        using var together = new Barrier(2);
+        var first = Task.Run(() => Each(one => one.ReplicaMade(before, made, "Site1", "17")));
+        await Task.WhenAll(first, Task.Run(() => Each(one => one.Opened(after, record with { LocalIds = record.LocalIds.SetItem("Site1", "17") }, before))));
+        foreach (var one in all)
+        {
+            Assert.Equal(after, one.Find("numbers", Encoding.ASCII.GetBytes($"/v1/things/{MetaId}"))?.Record?.Group);
+            Assert.Equal(after, one.Find("numbers", "/v1/things/17"u8)?.Record?.Group);
+            Assert.Null(one.Find(before, made.Key));
+        }
+
+        void Each(Action<Replicants> change)
+        {
+            foreach (var one in all)
+            {
+                together.SignalAndWait();
+                change(one);
+            }
+        }
     }
 
     private static OperationState StateOf(int number, string method, string target)

@@ -94,6 +94,17 @@ internal sealed class SimulatedReplicas : IDisposable
         lock (_chance) _chance.NextBytes(bytes);
     }
 
+    /// <summary>Gives a thing another value.</summary>
+    public Operation Put(int number, string origin, string metaId, string key, string value) => Create(number, origin, key) with
+    {
+        Kind = OperationKind.Update,
+        Repetition = Repetition.Idempotent,
+        Replicant = new ReplicantKey("numbers", "/v1/things", metaId),
+        Method = "PUT",
+        Target = $"/v1/things/{metaId}",
+        Body = Encoding.UTF8.GetBytes($$"""{"key":"{{key}}","value":"{{value}}"}"""),
+    };
+
     /// <summary>One site; its service outlives its crashes, as do its table's checkpoints and what its log made durable.</summary>
     internal sealed class Site(SimulatedReplicas all, string name, SimulatedThings things)
     {

@@ -19,6 +19,9 @@ internal sealed class SimulatedThings(int firstId, Random chance)
     /// <summary>Called when a change was executed and is not answered yet.</summary>
     public Action? Executed { get; set; }
 
+    /// <summary>How many changes were executed.</summary>
+    public int Changes { get; private set; }
+
     /// <summary>Of a thousand requests, those whose answer is lost, executed or not.</summary>
     public int LostPerMille { get; set; }
 
@@ -42,6 +45,7 @@ internal sealed class SimulatedThings(int firstId, Random chance)
         lock (_gate)
         {
             crashed.ThrowIfCancellationRequested();
+            if (method != "GET") Changes++;
             var last = path[(path.LastIndexOf('/') + 1)..];
             if (last == "things") return method == "POST" ? Made(body) : (200, $"[{string.Join(',', _things.Keys.Select(Shown))}]");
             if (!int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || !_things.ContainsKey(id)) return (404, "{}");
@@ -71,6 +75,13 @@ internal sealed class SimulatedThings(int firstId, Random chance)
 
     private sealed class Reached(SimulatedThings things, CancellationToken crashed) : IReplicaService
     {
+        public async Task<ServiceReply> ReadAsync(ServiceSend send, Func<ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellation)
+        {
+            var reply = await SendAsync(send, cancellation);
+            if (reply.Answer is { Status: 200 } answer) await take(answer.Body);
+            return reply;
+        }
+
         public async Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation)
         {
             var body = send.Body is null ? "" : Encoding.UTF8.GetString((await send.Body.ReadAsync()).Span);
