@@ -417,6 +417,9 @@ public static class Bounds
     /// <summary>How long a deciding site may be out of reach before another one decides, in milliseconds.</summary>
     public const int DeciderSilentMaxMs = 5_000;
 
+    /// <summary>How long a request waits after a start until it is known whether it names a replicant, in milliseconds.</summary>
+    public const int SettleTimeMaxMs = 5_000;
+
     /// <summary>Heartbeats between two checkpoints of the replicant table.</summary>
     public const int CheckpointTicks = 10;
 

@@ -157,6 +157,7 @@ internal sealed class Applier : IApplied
         {
             if (!_isReplayed && Index >= _replayUntil)
             {
+                await TellSeenAsync();
                 await _machine.ReplayedAsync(_seenUntil);
                 _isReplayed = true;
             }
@@ -172,6 +173,16 @@ internal sealed class Applier : IApplied
         finally
         {
             _use.Release();
+        }
+    }
+
+    // A leader may shorten the log meanwhile.
+    private async ValueTask TellSeenAsync()
+    {
+        for (var index = Index + 1; index <= Math.Min(_seenUntil, _log.LastIndex); index++)
+        {
+            var entry = await _log.ReadAsync(index, _closing);
+            if (entry.Kind == EntryKind.Proposed) await _machine.SeenAsync(entry.Data);
         }
     }
 

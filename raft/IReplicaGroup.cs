@@ -80,6 +80,13 @@ public interface IGroupMachine
     /// </param>
     ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay);
 
+    /// <summary>
+    /// Tells, before <see cref="ReplayedAsync"/> and in order, of the entries that the log held at the start beyond what was known as
+    /// committed. One that is committed comes again by <see cref="ApplyAsync"/>; others may take the place of the rest.
+    /// </summary>
+    /// <param name="entry">What was proposed; valid during the call only.</param>
+    ValueTask SeenAsync(ReadOnlyMemory<byte> entry);
+
     /// <summary>Called once after a start, when everything that was known as committed has been replayed.</summary>
     /// <param name="seenUntil">
     /// Index of the last entry that the log held at the start. What an entry up to there asks for may have been done before

@@ -104,6 +104,18 @@ internal sealed class Failures(string site)
         Members = [("operation", operation.ToString()), ("reason", error.Error.ToString())],
     };
 
+    public Problem NotSettled(string service, string detail) => new()
+    {
+        Kind = "just-started",
+        Title = "The agent has just started, and does not know yet which replicant this is",
+        Status = 503,
+        Detail = detail,
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+    };
+
     public Problem Undecided(string service, OperationId operation, string detail, int status) => new()
     {
         Kind = "operation-undecided",

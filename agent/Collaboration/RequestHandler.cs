@@ -107,7 +107,17 @@ internal sealed class RequestHandler : IExchangeHandler
     private async ValueTask HandleNamedAsync(Exchange exchange, ServiceProfile profile, Found found)
     {
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        await PlanAsync(exchange, profile, found, named: true);
+        if (await IsSettledAsync(exchange, exchange.Origin.Service)) await PlanAsync(exchange, profile, found, named: true);
+    }
+
+    // Just after a start it may not be known which replicant is named: then nothing is changed at this site alone.
+    private async ValueTask<bool> IsSettledAsync(Exchange exchange, string service)
+    {
+        if (_parts.Replicator is not { Replicants.IsSettled: false } replicator || !_parts.Replicants.MayName(service, PathOf(exchange.Target))) return true;
+        if (await replicator.Settling.WaitAsync(service, PathOf(exchange.Target).ToArray(), IsRead(exchange.Request)) is not { } why) return true;
+        exchange.ResponseEdits.Added.Add("Retry-After"u8, "1"u8);
+        await exchange.RespondAsync(_failures.NotSettled(service, why));
+        return false;
     }
 
     // 2.
@@ -297,6 +307,7 @@ internal sealed class RequestHandler : IExchangeHandler
 
         try
         {
+            if (!await IsSettledAsync(exchange, opening.Service)) return;
             var routed = new Routed
             {
                 Exchange = exchange,

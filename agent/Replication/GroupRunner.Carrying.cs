@@ -125,10 +125,12 @@ internal sealed partial class GroupRunner
             try
             {
                 await (await GroupAsync()).BarrierAsync(_parts.Closing);
+                _behind = null;
                 return;
             }
-            catch (GroupException) when (!_parts.Closing.IsCancellationRequested)
+            catch (GroupException e) when (!_parts.Closing.IsCancellationRequested)
             {
+                _behind = e.Message;
                 await PauseAsync(pause);
             }
         }

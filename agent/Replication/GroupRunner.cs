@@ -230,6 +230,7 @@ internal sealed partial class GroupRunner : IGroupMachine
         lock (_gate)
         {
             (_replayed, _seenUntil) = (true, Math.Max(seenUntil, _seenUntil));
+            BeginToSettle();
             StartAll();
         }
 

@@ -38,10 +38,12 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     /// <inheritdoc/>
     public bool MayName(string service, ReadOnlySpan<byte> path)
     {
-        if (table.Count == 0) return false;
+        var isSettled = IsSettled;
+        if (table.Count == 0 && isSettled) return false;
         Span<byte> buffer = stackalloc byte[KeyOnStackMax];
         var item = ItemOf(service, Normalized(path, buffer));
         if (item.IsEmpty) return false;
+        if (!isSettled && MayBeExpected(service, item)) return true;
         var size = 2 + service.Length + item.Length;
         if (size > Bounds.TableKeySizeMax) return false;
         var rented = size > KeyOnStackMax ? ArrayPool<byte>.Shared.Rent(size) : null;

@@ -106,6 +106,7 @@ internal sealed class Replicator : IAsyncDisposable
             Warn = parts.Warn,
             Closing = _closing.Token,
         });
+        Settling = new Settling(Replicants, Find, parts.Time, _closing.Token);
         _replayFrom = CheckpointMark.Read(parts.Table.Mark);
     }
 
@@ -114,6 +115,9 @@ internal sealed class Replicator : IAsyncDisposable
 
     /// <summary>Moves replicants to other sets of sites.</summary>
     public Mover Mover { get; }
+
+    /// <summary>What is not known yet after the start.</summary>
+    public Settling Settling { get; }
 
     /// <summary>Translates ids that differ between sites.</summary>
     public IdTranslation Ids { get; }
@@ -131,6 +135,7 @@ internal sealed class Replicator : IAsyncDisposable
     {
         var replicator = new Replicator(parts);
         replicator._opened.SetResult(await parts.OpenHost(replicator.RunnerOf));
+        replicator.Settling.Begin(replicator._runners.Values);
         replicator._ticking = replicator.TickAsync();
         return replicator;
     }

@@ -157,6 +157,12 @@ internal sealed class SimulatedGroup : IReplicaGroup
         }
     }
 
+    private byte[][] SeenOnly()
+    {
+        lock (_groups.Gate)
+            return [.. Enumerable.Range(0, (int)(_seenUntil - _replayUntil)).Select(at => Shared[_replayUntil + 1 + at]).OfType<byte[]>()];
+    }
+
     private async Task ApplyAsync()
     {
         lock (_groups.Gate)
@@ -176,6 +182,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
         if (!_isReplayed && _applied >= _replayUntil)
         {
             _isReplayed = true;
+            foreach (var seen in SeenOnly()) await _machine.SeenAsync(seen);
             await _machine.ReplayedAsync(_seenUntil);
         }
 

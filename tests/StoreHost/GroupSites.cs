@@ -93,6 +93,8 @@ public sealed class CountingMachine : IGroupMachine
         // It counts what it is given, and does nothing else.
     }
 
+    public ValueTask SeenAsync(ReadOnlyMemory<byte> entry) => ValueTask.CompletedTask;
+
     public ValueTask ReplayedAsync(long seenUntil) => ValueTask.CompletedTask;
 
     public IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync(CancellationToken cancellation = default) => throw new NotSupportedException();

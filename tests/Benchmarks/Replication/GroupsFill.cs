@@ -100,6 +100,8 @@ internal sealed class GroupsFill : IAsyncDisposable
 
         public ValueTask ApplyAsync(long index, ReadOnlyMemory<byte> entry, bool isReplay) => ValueTask.CompletedTask;
 
+        public ValueTask SeenAsync(ReadOnlyMemory<byte> entry) => ValueTask.CompletedTask;
+
         public ValueTask ReplayedAsync(long seenUntil) => ValueTask.CompletedTask;
 
         public void Forgot(long until) => throw new NotSupportedException();

@@ -67,6 +67,12 @@ internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
             }
         }
 
+        public async ValueTask SeenAsync(ReadOnlyMemory<byte> entry)
+        {
+            await site.AwakeAsync();
+            await site.Begin(() => Done(inner.SeenAsync(entry)));
+        }
+
         public async ValueTask ReplayedAsync(long seenUntil)
         {
             await site.AwakeAsync();

@@ -136,7 +136,9 @@ public abstract class GroupContract : IAsyncLifetime
         await Cluster.CrashAsync("A");
         await Cluster.StartAsync("A");
         await Cluster.InsistAsync(() => Cluster.Host("A").Find(id)!, "again");
-        Assert.InRange(Cluster.Machine("A", id).SeenUntil, last, Cluster.Machine("A", id).Applied[^1].Index - 1);
+        var machine = Cluster.Machine("A", id);
+        Assert.InRange(machine.SeenUntil, last, machine.Applied[^1].Index - 1);
+        Assert.Equal(["e0", "e1", "e2", "e3", "e4"], machine.Entries.Take(machine.ReplayedEntries).Concat(machine.Seen));
     }
 
     [Fact]

@@ -10,6 +10,8 @@ public sealed class ListMachine(List<(long Index, string Entry)>? checkpoint = n
     private readonly Lock _gate = new();
     private readonly List<(long Index, string Entry)> _applied = [.. checkpoint ?? []];
 
+    private readonly List<string> _seen = [];
+
     public long ReplayFrom { get; set; } = checkpoint is { Count: > 0 } ? checkpoint[^1].Index + 1 : 1;
 
     public int Replayed { get; private set; }
@@ -23,6 +25,15 @@ public sealed class ListMachine(List<(long Index, string Entry)>? checkpoint = n
         get
         {
             lock (_gate) return [.. _applied];
+        }
+    }
+
+    /// <summary>What the log held at the start beyond what was known as committed.</summary>
+    public List<string> Seen
+    {
+        get
+        {
+            lock (_gate) return [.. _seen];
         }
     }
 
@@ -44,6 +55,13 @@ public sealed class ListMachine(List<(long Index, string Entry)>? checkpoint = n
     public long ForgottenUntil { get; private set; }
 
     public void Forgot(long until) => ForgottenUntil = until;
+
+    public ValueTask SeenAsync(ReadOnlyMemory<byte> entry)
+    {
+        Assert.Equal(0, Replayed);
+        lock (_gate) _seen.Add(Encoding.ASCII.GetString(entry.Span));
+        return ValueTask.CompletedTask;
+    }
 
     public ValueTask ReplayedAsync(long seenUntil)
     {

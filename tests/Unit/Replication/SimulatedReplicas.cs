@@ -54,6 +54,9 @@ internal sealed class SimulatedReplicas : IDisposable
         _directory.Delete(recursive: true);
     }
 
+    /// <summary>Cuts a site's group off from the others, or lets it come back.</summary>
+    public void CutOff(string site, bool isCut) => _groups.CutOff(site, isCut);
+
     /// <summary>Lets time pass.</summary>
     public async Task PassAsync()
     {
@@ -121,6 +124,12 @@ internal sealed class SimulatedReplicas : IDisposable
 
         public GroupRunner? Runner { get; private set; }
 
+        /// <summary>What it knows of replicants in this life.</summary>
+        public Replicants? Replicants { get; private set; }
+
+        /// <summary>What it does not know yet since it was started.</summary>
+        public Settling? Settling { get; private set; }
+
         /// <summary>Starts the agent; with its group, which is founded by the first that needs it.</summary>
         public void Start()
         {
@@ -133,6 +142,8 @@ internal sealed class SimulatedReplicas : IDisposable
             var from = CheckpointMark.Read(_table.Mark);
             _host = all._groups.Join(name, founding => Runner = new GroupRunner(founding, parts, from.GetValueOrDefault(founding.Id, 1)));
             opened.SetResult(_host);
+            Settling = new Settling(Replicants!, _ => Runner, all._time, _running.Token);
+            Settling.Begin(Runner is null ? [] : [Runner]);
         }
 
         public async Task FoundAsync() => await _host!.FoundAsync(Names, null);
@@ -151,7 +162,7 @@ internal sealed class SimulatedReplicas : IDisposable
         {
             var mesh = new NoMesh();
             var contents = new Contents(name, new MemoryContentStore(all._time), mesh, new Deadlines(all._time), all._time);
-            var replicants = new Replicants(name, all._profiles, _table!, _ => Names);
+            var replicants = Replicants = new Replicants(name, all._profiles, _table!, _ => Names);
             var requests = new ReplicaRequests(name, all._profiles, contents, new IdTranslation(replicants), all.Draw);
             var calls = new UserCalls(name, things.For(closing), all._seal, NoServiceCredentials.Instance);
             return new GroupRunnerParts
