@@ -57,6 +57,7 @@ public sealed partial class AgentProcess(Func<AgentContext, IAgent> compose, Tim
     {
         var status = $"{site}: serving {string.Join(", ", agent.Status.Readiness.Services)}";
         manager.Ready(status);
+        await using var started = time.CreateTimer(static _ => StartPages.GiveBack(), null, StartPages.After, Timeout.InfiniteTimeSpan);
         using var ending = new CancellationTokenSource();
         var watchdog = Watchdog.RunAsync(manager, agent.IsAliveAsync, time, ending.Token);
         var reloading = ReloadAsync(agent, status, signals, manager, logs, log, readAgain, ending.Token);

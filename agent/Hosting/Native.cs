@@ -11,6 +11,8 @@ internal static partial class Native
     public const int SignalPipe = 13;
     public const int SignalTerminate = 15;
 
+    private const int AdviseDontNeed = 4; // MADV_DONTNEED
+
     private const int OpenDirectory = 0x10000; // O_RDONLY | O_DIRECTORY
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
@@ -36,6 +38,12 @@ internal static partial class Native
 
     [LibraryImport("libc", EntryPoint = "execvpe", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int ExecuteWithPath(string file, string?[] arguments, string?[] environment);
+
+    [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
+    private static partial int Advise(nint start, nint length, int advice);
+
+    /// <summary>Drops the pages of a mapping; of a file that was not changed in memory they come back from it. 0 when done.</summary>
+    public static int Forget(nint start, nint length) => Advise(start, length, AdviseDontNeed);
 
     /// <summary>Puts a directory's entries on stable storage.</summary>
     /// <exception cref="IOException">It could not be done.</exception>
