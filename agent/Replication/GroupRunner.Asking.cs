@@ -92,6 +92,14 @@ internal sealed partial class GroupRunner
     /// <exception cref="GroupException">It was not recorded, or that is not known.</exception>
     public async Task ProposeAsync(GroupEntry entry, CancellationToken cancellation) => await (await GroupAsync()).ProposeAsync(entry.Encode(), cancellation);
 
+    /// <summary>Records in the log which sites were removed from the group, as far as that is not recorded yet.</summary>
+    /// <exception cref="GroupException">It was not recorded, or that is not known.</exception>
+    public async Task RecordRemovedAsync(CancellationToken cancellation)
+    {
+        foreach (var gone in Group!.Status.Removed.Where(site => Founding.Sites.Contains(site) && !Look(state => state.Removed.ContainsKey(site))))
+            await ProposeAsync(new RemovedEntry(gone), cancellation);
+    }
+
     /// <summary>Lets this site's operations go on that waited for those of the groups before.</summary>
     public void ReleaseDrained()
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using System.Text;
 using Cheops.Agent.Replication.State;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
@@ -26,13 +27,14 @@ internal sealed partial class GroupRunner
     /// <inheritdoc/>
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> CaptureAsync([EnumeratorCancellation] CancellationToken cancellation = default)
     {
-        // All at one moment: what is applied while the pieces travel is in the entries that follow.
-        ImmutableArray<OperationState> open;
+        // All at one moment: what is applied while the pieces travel is in the entries that follow, which do nothing to what has it already.
+        ImmutableArray<(OperationState State, ReadOnlyMemory<byte> Written)> open;
         ImmutableArray<MoveState> moves;
         var records = new List<ReadOnlyMemory<byte>>();
         lock (_gate)
         {
-            (open, moves) = ([.. _state.Open], [.. _state.Moving]);
+            (open, moves) = ([.. _state.Open.Select(state => (state, state.Export()))], [.. _state.Moving]);
+            foreach (var (gone, index) in _state.Removed) records.Add(new EntryWriter().Byte((byte)'X').Bytes(Encoding.ASCII.GetBytes(gone)).Number(index).Written);
             _parts.Replicants.Visit(record =>
             {
                 if (record.Group == Founding.Id) records.Add(new EntryWriter().Byte((byte)'R').Bytes(record.Encode().Span).Written);
@@ -43,13 +45,11 @@ internal sealed partial class GroupRunner
 
         foreach (var move in moves) records.Add(new EntryWriter().Byte((byte)'C').Bytes(move.Closing.Encode().Span).Number(move.Index).Written);
         foreach (var record in records) yield return record;
-        foreach (var state in open)
+        foreach (var (state, written) in open)
         {
             cancellation.ThrowIfCancellationRequested();
             var entry = new ProposedEntry(await ReadAsync(state)).Encode();
-            var writer = new EntryWriter().Byte((byte)'O').Bytes(entry.Span);
-            lock (_gate) state.Export(writer);
-            yield return writer.Written;
+            yield return new EntryWriter().Byte((byte)'O').Bytes(entry.Span).Append(written.Span).Written;
         }
     }
 
@@ -57,7 +57,7 @@ internal sealed partial class GroupRunner
     public async ValueTask RestoreAsync(long index, IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, CancellationToken cancellation = default)
     {
         var records = new List<ReplicantRecord>();
-        var state = new GroupState(_parts.Site, Founding.Sites, key => _parts.Replicants.MovesOf(Founding.Id, key));
+        var state = new GroupState(_parts.Site, Founding.Sites, key => _parts.Replicants.MovesOf(Founding.Id, key), _parts.Replicants.RemovedFrom(Founding.Id));
         await foreach (var piece in pieces.WithCancellation(cancellation)) Import(piece.ToArray(), state, records);
         lock (_gate)
         {
@@ -94,6 +94,14 @@ internal sealed partial class GroupRunner
         {
             _parts.Replicants.Keep(Founding.Id, marks);
             into.Import(marks);
+            return;
+        }
+
+        if (tag == (byte)'X')
+        {
+            var (gone, at) = (Encoding.ASCII.GetString(bytes.Span), reader.Number());
+            _parts.Replicants.KeepRemoved(Founding.Id, gone, at);
+            into.ImportRemoved(gone, at);
             return;
         }
 

@@ -78,7 +78,7 @@ internal sealed partial class GroupRunner : IGroupMachine
     {
         (Founding, _parts, _replayFrom) = (founding, parts, replayFrom);
         _movesKept = parts.Replicants.HasMoves(founding.Id) ? key => parts.Replicants.MovesOf(founding.Id, key) : null;
-        _state = new GroupState(parts.Site, founding.Sites, _movesKept);
+        _state = new GroupState(parts.Site, founding.Sites, _movesKept, parts.Replicants.RemovedFrom(founding.Id));
         parts.Journal.ForgetBefore(founding.Id, replayFrom);
         _reports = new AppliedReports(parts.Site, entry => ProposeAsync(entry, () => !entry.Applied.Any(one => IsPendingHere(one.Id))), parts.Time);
     }
@@ -173,6 +173,9 @@ internal sealed partial class GroupRunner : IGroupMachine
                 break;
             case ReplicantLeft left when IsSite:
                 _parts.Replicants.Gone(Founding.Id, left.Key);
+                break;
+            case SiteRemoved removed:
+                _parts.Replicants.KeepRemoved(Founding.Id, removed.Site, removed.Index);
                 break;
             case CarryOut next when _replayed:
                 Start(next);

@@ -37,6 +37,22 @@ internal sealed partial class Replicants
         });
     }
 
+    /// <summary>The sites that were removed from a group, each with the index of the entry that did it; null for none.</summary>
+    public IReadOnlyDictionary<string, long>? RemovedFrom(GroupId group)
+    {
+        var name = RemovedSites.TableKey(group);
+        if (!table.MayHold(name)) return null;
+        var value = new System.Buffers.ArrayBufferWriter<byte>(64);
+        return table.TryGet(name, value) ? RemovedSites.Decode(value.WrittenMemory) : null;
+    }
+
+    /// <summary>Keeps that a site was removed from a group.</summary>
+    public void KeepRemoved(GroupId group, string gone, long index)
+    {
+        var all = new Dictionary<string, long>(RemovedFrom(group) ?? new Dictionary<string, long>(), StringComparer.Ordinal) { [gone] = index };
+        table.Put(RemovedSites.TableKey(group), RemovedSites.Encode(all).Span);
+    }
+
     /// <summary>Takes a replicant in that has come from another group, unless it is known to have moved on since.</summary>
     public void Opened(GroupId group, ReplicantRecord record, GroupId from)
     {

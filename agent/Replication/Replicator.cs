@@ -53,7 +53,7 @@ internal sealed record ReplicatorParts
 /// none; 3. it is decided, here if this site is of the group; 4. the client gets the deciding site's answer, while the
 /// other sites follow.
 /// </summary>
-internal sealed class Replicator : IAsyncDisposable
+internal sealed partial class Replicator : IAsyncDisposable
 {
     private readonly ReplicatorParts _parts;
     private readonly Failures _failures;
@@ -302,84 +302,19 @@ internal sealed class Replicator : IAsyncDisposable
     public string DescribeRead(Replicant replicant)
     {
         if (replicant.Record is not { } record || Find(record.Group) is not { } runner) return "";
-        var pending = runner.Look(state => state.QueueOf(record.Key).ToArray());
+        var (pending, removed) = runner.Look(state => (state.QueueOf(record.Key).ToArray(), state.Removed.Keys.ToArray()));
         var sites = _parts.Mesh.Sites;
         return string.Join("; ", runner.Founding.Sites.Select(site => $"{site}={StateOf(site)}"));
 
         string StateOf(string site)
         {
             var behind = pending.Count(one => one.StepAt(site) is SiteStep.Pending or SiteStep.InDoubt && one.Decision != Decision.Refused);
+            if (removed.Contains(site)) return "removed";
             var known = sites.FirstOrDefault(one => one.Name == site);
             if (site != _parts.Site && known is not { State: SiteState.Up or SiteState.Draining }) return "unreachable";
             return behind > 0 ? $"pending({behind})" : record.LocalIds.ContainsKey(site) ? "applied" : "pending";
         }
     }
-
-    // ---- what goes on by itself --------------------------------------------------------------------------------------------
-
-    private async Task TickAsync()
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Bounds.HeartbeatMs), _parts.Time);
-        for (var tick = 1; ; tick++)
-        {
-            try
-            {
-                if (!await timer.WaitForNextTickAsync(_closing.Token)) return;
-                Mover.Tick();
-                await ReplaceSilentDecidersAsync();
-                if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
-            }
-            catch (OperationCanceledException)
-            {
-                return;
-            }
-            catch (IOException e)
-            {
-                _parts.Warn($"replication: {e.Message}");
-            }
-        }
-    }
-
-    private async Task ReplaceSilentDecidersAsync()
-    {
-        var silent = new List<string>();
-        foreach (var site in _parts.Mesh.Sites)
-        {
-            if (site.IsSelf || site.State is SiteState.Up or SiteState.Draining) _silentTicks[site.Name] = 0;
-            else if (_silentTicks.AddOrUpdate(site.Name, 1, static (_, ticks) => ticks + 1) * Bounds.HeartbeatMs >= Bounds.DeciderSilentMaxMs) silent.Add(site.Name);
-        }
-
-        foreach (var runner in Groups.Where(runner => runner.Group!.Status.Leader == _parts.Site || runner.Group.Status.Leader is null))
-        {
-            var now = runner.Founding.Sites.FirstOrDefault(site => site == _parts.Site) ?? runner.Founding.Sites.FirstOrDefault(site => !silent.Contains(site));
-            foreach (var gone in silent.Where(runner.Founding.Sites.Contains))
-            {
-                if (now is not null && runner.Look(state => state.UndecidedAt(gone).Any())) await runner.ReplaceDeciderAsync(gone, now);
-            }
-        }
-    }
-
-    /// <summary>Makes the table durable, so that the log before it can go.</summary>
-    public async Task CheckpointAsync()
-    {
-        await _checkpointing.WaitAsync();
-        try
-        {
-            var from = Groups.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
-            if (from.All(pair => pair.Key.ReplayFrom == pair.Value)) return;
-            await _parts.Table.CheckpointAsync(CheckpointMark.Write(from.Select(pair => (pair.Key.Founding.Id, pair.Value))), _closing.Token);
-            foreach (var (runner, index) in from) runner.Checkpointed(index);
-            _parts.Contents.Sweep(TimeSpan.FromHours(1));
-        }
-        finally
-        {
-            _checkpointing.Release();
-        }
-    }
-
-    /// <summary>By decision of a person, a site that will not come back no longer counts in any group here.</summary>
-    /// <exception cref="GroupException">A group has no majority without it.</exception>
-    public async Task RemoveSiteAsync(string site) => await Host.RemoveSiteAsync(site, _closing.Token);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -52,6 +52,13 @@ public sealed class EntryWriter
         return this;
     }
 
+    /// <summary>Writes what another writer has written, as it is.</summary>
+    public EntryWriter Append(ReadOnlySpan<byte> written)
+    {
+        _buffer.Write(written);
+        return this;
+    }
+
     /// <summary>Writes text in UTF-8, after its length in bytes.</summary>
     public EntryWriter Text(string value)
     {

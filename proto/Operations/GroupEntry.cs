@@ -63,6 +63,7 @@ public abstract record GroupEntry
             6 => ClosingEntry.Read(ref reader),
             7 => OpeningEntry.Read(ref reader),
             8 => new MovedEntry(reader.Id(), ReplicantKey.Read(ref reader), reader.Number()),
+            9 => new RemovedEntry(reader.Text(Bounds.SiteNameLengthMax)),
             16 => AppliedManyEntry.Read(ref reader),
             _ => null,
         };

@@ -38,7 +38,10 @@ internal sealed class SimulatedGroup : IReplicaGroup
             {
                 var problem = _groups.HasMajority(Shared, Site) ? "" : "no majority is reached";
                 return new GroupStatus(
-                    Shared.Leader, true, Shared.Term, Shared.Generation, Known, Known, _applied, problem);
+                    Shared.Leader, true, Shared.Term, Shared.Generation, Known, Known, _applied, problem)
+                {
+                    Removed = [.. Shared.Founding.Voters.Except(Shared.Voters)],
+                };
             }
         }
     }

@@ -54,6 +54,11 @@ public sealed record ReplicantHandedOver(MoveState Move, long OpenedAt) : Effect
 /// <param name="Key">The replicant.</param>
 public sealed record ReplicantLeft(ReplicantKey Key) : Effect;
 
+/// <summary>A site was removed from the group: the table keeps that.</summary>
+/// <param name="Site">The site.</param>
+/// <param name="Index">Index of the entry.</param>
+public sealed record SiteRemoved(string Site, long Index) : Effect;
+
 /// <summary>The replica of this site is gone, and nothing made the replicant anew: the table lets go of it.</summary>
 /// <param name="Operation">The delete.</param>
 public sealed record ReplicantGone(OperationState Operation) : Effect;

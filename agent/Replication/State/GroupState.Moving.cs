@@ -107,7 +107,7 @@ public sealed partial class GroupState
             if (_operations.ContainsKey(copy.Id)) continue;
             var state = new OperationState(copy, index, copy.Origin, sites) { Part = part, Decision = Decision.Accepted, Makes = record.CreatedBy };
             foreach (var there in opening.FromSites) state.Set(there, SiteStep.Applied, null);
-            Add(state);
+            Add(state, index);
             if (part == 0) CarryOutNext(state, effects);
             if (state.IsFinished) Leave(state, effects);
         }
@@ -125,19 +125,20 @@ public sealed partial class GroupState
 
         effects.Add(new Marked(new ReplicantMoves(move.Key, _moves.MarksOf(move.Key))));
         if (sites.Contains(self) && move.To.Contains(self)) effects.Add(new ReplicantHandedOver(move, moved.OpenedAt));
-        if (move.Closing.DeletesReplica) DeleteReplicas(move, effects);
+        if (move.Closing.DeletesReplica) DeleteReplicas(index, move, effects);
         else if (sites.Contains(self) && !move.To.Contains(self)) _leaving.Add(move.Key);
         LeaveIfDone(move.Key, effects);
     }
 
-    private void DeleteReplicas(MoveState move, List<Effect> effects)
+    private void DeleteReplicas(long index, MoveState move, List<Effect> effects)
     {
         if (_operations.ContainsKey(move.Id)) return;
         var state = new OperationState(move.Closing.Deletion, move.Index, move.Closing.Move.Origin, sites) { Decision = Decision.Accepted };
         foreach (var staying in move.Staying) state.Set(staying, SiteStep.Skipped, null);
         if (state.IsFinished) return;
-        Add(state);
-        CarryOutNext(state, effects);
+        Add(state, index);
+        if (state.IsFinished) Leave(state, effects);
+        else CarryOutNext(state, effects);
     }
 
     private void LeaveIfDone(ReplicantKey key, List<Effect> effects)

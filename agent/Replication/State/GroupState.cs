@@ -18,7 +18,9 @@ namespace Cheops.Agent.Replication.State;
 /// <param name="self">This site; a witness carries nothing out.</param>
 /// <param name="sites">The sites that hold replicas.</param>
 /// <param name="kept">Finds the marks that the table has of a replicant's moves; null where none has ever moved.</param>
-public sealed partial class GroupState(string self, ImmutableArray<string> sites, Func<ReplicantKey, ReplicantMoves?>? kept = null)
+/// <param name="removed">The sites that the table knows as removed, each with the index of the entry that did it; null for none.</param>
+public sealed partial class GroupState(
+    string self, ImmutableArray<string> sites, Func<ReplicantKey, ReplicantMoves?>? kept = null, IReadOnlyDictionary<string, long>? removed = null)
 {
     private readonly Dictionary<OperationId, OperationState> _operations = [];
     private readonly Dictionary<ReplicantKey, List<OperationState>> _queues = [];
@@ -83,6 +85,9 @@ public sealed partial class GroupState(string self, ImmutableArray<string> sites
             case MovedEntry moved:
                 End(index, moved, effects);
                 break;
+            case RemovedEntry gone:
+                Remove(index, gone, effects);
+                break;
         }
     }
 
@@ -90,19 +95,20 @@ public sealed partial class GroupState(string self, ImmutableArray<string> sites
     {
         // A proposal whose answer was lost is made again: the same id is the same operation.
         if (_operations.ContainsKey(operation.Id)) return;
-        var state = new OperationState(operation, index, sites.Contains(operation.Origin) ? operation.Origin : sites[0], sites);
+        var state = new OperationState(operation, index, DeciderOf(operation, index), sites);
         if (_moves.IsAway(state.Key, index) && !TryMakeAnew(state, effects))
         {
             PassOn(state, effects);
             return;
         }
 
-        Add(state);
+        Add(state, index);
         CarryOutNext(state, effects);
     }
 
-    private void Add(OperationState state)
+    private void Add(OperationState state, long index)
     {
+        LeaveOutRemoved(state, index);
         _operations[state.Id] = state;
         _open[(state.Index, state.Part)] = state;
         var key = QueueKey(state);
@@ -176,7 +182,7 @@ public sealed partial class GroupState(string self, ImmutableArray<string> sites
     private void Replace(long index, DeciderEntry decider, List<Effect> effects)
     {
         if (!_operations.TryGetValue(decider.Id, out var state)) return;
-        if (state.Decision is not null || state.Decider != decider.Before || !sites.Contains(decider.Now)) return;
+        if (state.Decision is not null || state.Decider != decider.Before || !sites.Contains(decider.Now) || IsRemoved(decider.Now, index)) return;
 
         // What was in doubt at the one before is looked at anew by the one that decides now.
         state.Set(decider.Before, SiteStep.Pending, null);

@@ -16,6 +16,8 @@ public enum SiteStep : byte
     Skipped,
     /// <summary>It may have been executed there, which cannot be told by looking: a person decides. Later operations wait.</summary>
     InDoubt,
+    /// <summary>Not to be done: the site was removed from the group.</summary>
+    Removed,
 }
 
 /// <summary>One operation that is not finished, or has diverged, as a group's members know it. What it carries stays in the log.</summary>
@@ -89,7 +91,7 @@ public sealed class OperationState
     public long Claim { get; internal set; }
 
     /// <summary>Whether <see cref="Decider"/> decides in the place of a site that fell silent, and may have carried it out.</summary>
-    public bool IsTakenOver => Decider != (Sites.Contains(Origin) ? Origin : Sites[0]);
+    public bool IsTakenOver => Claim > 0 && Decider != (Sites.Contains(Origin) ? Origin : Sites[0]);
 
     /// <summary>The decision; null while there is none.</summary>
     public Decision? Decision { get; internal set; }
@@ -134,19 +136,22 @@ public sealed class OperationState
         SiteStep.Failed => "failed",
         SiteStep.Skipped => "skipped",
         SiteStep.InDoubt => "in-doubt",
+        SiteStep.Removed => "removed",
         _ => "pending",
     };
 
     // ---- for snapshots ---------------------------------------------------------------------------------------------
 
-    internal void Export(EntryWriter writer)
+    internal ReadOnlyMemory<byte> Export()
     {
-        writer.Number(Index).Small(Part).Id(Makes).Text(Decider).Number(Claim).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
+        var writer = new EntryWriter().Number(Index).Small(Part).Id(Makes).Text(Decider).Number(Claim).Byte((byte)(Decision ?? 0)).Text(Key.MetaId).Small(_steps.Length);
         for (var i = 0; i < _steps.Length; i++)
         {
             var answer = _answers[i] ?? new ServiceResult(0, "", "");
             writer.Text(Sites[i]).Byte((byte)_steps[i]).Byte(_answers[i] is null ? (byte)0 : (byte)1).Small(answer.Status).Text(answer.LocalId).Text(answer.Excerpt);
         }
+
+        return writer.Written;
     }
 
     internal static OperationState? Import(ref EntryReader reader, Operation operation, ImmutableArray<string> sites)

@@ -1,3 +1,4 @@
+using Cheops.Proto.Operations;
 using Cheops.Raft.Simulated;
 using Xunit.Abstractions;
 
@@ -75,6 +76,65 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
             var copies = all.Sites.Select(site => site.Things.ThingsOf($"k{number}").Count).Distinct().ToArray();
             Assert.True(copies is [0 or 1], $"k{number}: {string.Join(", ", all.Sites.Select(site => site.Things.ThingsOf($"k{number}").Count))}");
         }
+    }
+
+    [Fact]
+    public async Task A_snapshot_is_of_the_moment_at_which_its_first_piece_is_asked_for()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (from, _) = all.Sites[0].ByHand();
+        var (to, replicants) = all.Sites[1].ByHand();
+        await from.ApplyAsync(1, new ProposedEntry(all.Create(1, "Site1", "a")).Encode(), true);
+        await from.ApplyAsync(2, new ProposedEntry(all.Create(2, "Site1", "b")).Encode(), true);
+        var accepted = new OutcomeEntry(new OperationId(2), "Site1", Decision.Accepted, "m", new ServiceResult(201, "17", "")).Encode();
+        var pieces = new List<ReadOnlyMemory<byte>>();
+        await foreach (var piece in from.CaptureAsync())
+        {
+            pieces.Add(piece);
+            if (pieces.Count == 1) await from.ApplyAsync(3, accepted, true);
+        }
+
+        await to.RestoreAsync(2, Each(pieces));
+        await to.ApplyAsync(3, accepted, true);
+        Assert.Equal("17", replicants.Find(to.Founding.Id, new ReplicantKey("numbers", "/v1/things", "m"))?.LocalIds["Site1"]);
+    }
+
+    [Fact]
+    public async Task A_snapshot_tells_which_sites_were_removed()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (from, _) = all.Sites[0].ByHand();
+        await from.ApplyAsync(1, new RemovedEntry("Site3").Encode(), true);
+        var pieces = new List<ReadOnlyMemory<byte>>();
+        await foreach (var piece in from.CaptureAsync()) pieces.Add(piece);
+        var (to, _) = all.Sites[1].ByHand();
+        await to.RestoreAsync(1, Each(pieces));
+        await to.ApplyAsync(2, new ProposedEntry(all.Create(1, "Site1", "a")).Encode(), true);
+        Assert.Equal("Site1=pending; Site2=pending; Site3=removed", to.Look(state => state.Open.Single().Describe()));
+    }
+
+    [Fact]
+    public async Task A_removed_site_is_removed_after_a_start_too()
+    {
+        using var all = new SimulatedReplicas(1);
+        foreach (var site in all.Sites) site.Start();
+        await Pass(all, all.Sites[0].FoundAsync());
+        all.Sites[2].Crash();
+        await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await Pass(all, all.Sites[0].RemoveAsync("Site3"));
+        await all.UntilAsync("nothing waits for it", () => all.Sites.Take(2).All(site => site.Runner!.Look(state => state.OpenCount == 0)));
+        all.Sites[0].Crash();
+        all.Sites[0].Start();
+        await all.UntilAsync("it has caught up", () => all.Sites[0].Runner!.AppliedIndex == all.Sites[1].Runner!.AppliedIndex && all.Sites[0].Runner!.Look(state => state.OpenCount == 0));
+        var submitted = all.Sites[0].Runner!.SubmitAsync(all.Create(2, "Site1", "b"), CancellationToken.None);
+        await Pass(all, submitted);
+        await all.UntilAsync("it is done at the others", () => all.Sites[1].Runner!.Look(now => now.OpenCount == 0));
+        Assert.Equal("Site1=applied; Site2=applied; Site3=removed", all.Sites[0].Runner!.Look(_ => submitted.Result.State.Describe()));
+    }
+
+    private static async IAsyncEnumerable<ReadOnlyMemory<byte>> Each(List<ReadOnlyMemory<byte>> pieces)
+    {
+        foreach (var piece in pieces) yield return await Task.FromResult(piece);
     }
 
     private static Task QuietAsync(SimulatedReplicas all) => all.UntilAsync(

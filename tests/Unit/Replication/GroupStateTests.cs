@@ -159,9 +159,7 @@ public sealed class GroupStateTests
         var state = new GroupState("Site1", Sites);
         Apply(state, 1, new ProposedEntry(Make(1, "a")));
         Apply(state, 2, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "", new ServiceResult(201, "77", "")));
-        var writer = new EntryWriter();
-        state.Open.Single().Export(writer);
-        var reader = new EntryReader(writer.Written);
+        var reader = new EntryReader(state.Open.Single().Export());
         var imported = OperationState.Import(ref reader, Make(1, "a"), Sites);
         Assert.Equal(("Site1=applied; Site2=pending; Site3=pending", 1L, "77"), (imported?.Describe(), imported?.Index, imported?.AnswerAt("Site1")?.LocalId));
         var other = new GroupState("Site2", Sites);

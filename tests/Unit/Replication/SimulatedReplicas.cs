@@ -149,7 +149,23 @@ internal sealed class SimulatedReplicas : IDisposable
             Settling.Begin(Runner is null ? [] : [Runner]);
         }
 
+        /// <summary>A runner that is given entries by hand and carries nothing out, with the replicants that it knows.</summary>
+        public (GroupRunner Runner, Replicants Replicants) ByHand()
+        {
+            _table = _table?.Crash() ?? new MemoryReplicantTable();
+            var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
+            var parts = PartsOf(journal, new TaskCompletionSource<IGroupHost>().Task, CancellationToken.None);
+            return (new GroupRunner(new GroupFounding { Sites = Names }, parts, 1), parts.Replicants);
+        }
+
         public async Task FoundAsync() => await _host!.FoundAsync(Names, null);
+
+        /// <summary>By decision of a person, a site leaves the group.</summary>
+        public async Task RemoveAsync(string gone)
+        {
+            await _host!.RemoveSiteAsync(gone);
+            await Runner!.RecordRemovedAsync(CancellationToken.None);
+        }
 
         /// <summary>Ends the agent without a word.</summary>
         public void Crash()

@@ -1,0 +1,81 @@
+using Cheops.Agent.Mesh;
+using Cheops.Proto;
+using Cheops.Raft;
+
+namespace Cheops.Agent.Replication;
+
+internal sealed partial class Replicator
+{
+    // ---- what goes on by itself --------------------------------------------------------------------------------------------
+
+    private async Task TickAsync()
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Bounds.HeartbeatMs), _parts.Time);
+        for (var tick = 1; ; tick++)
+        {
+            try
+            {
+                if (!await timer.WaitForNextTickAsync(_closing.Token)) return;
+                Mover.Tick();
+                await ReplaceSilentDecidersAsync();
+                foreach (var runner in LedHere) await runner.RecordRemovedAsync(_closing.Token);
+                if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (IOException e)
+            {
+                _parts.Warn($"replication: {e.Message}");
+            }
+        }
+    }
+
+    private IEnumerable<GroupRunner> LedHere => Groups.Where(runner => runner.Group!.Status.Leader == _parts.Site || runner.Group.Status.Leader is null);
+
+    private async Task ReplaceSilentDecidersAsync()
+    {
+        var silent = new List<string>();
+        foreach (var site in _parts.Mesh.Sites)
+        {
+            if (site.IsSelf || site.State is SiteState.Up or SiteState.Draining) _silentTicks[site.Name] = 0;
+            else if (_silentTicks.AddOrUpdate(site.Name, 1, static (_, ticks) => ticks + 1) * Bounds.HeartbeatMs >= Bounds.DeciderSilentMaxMs) silent.Add(site.Name);
+        }
+
+        foreach (var runner in LedHere)
+        {
+            var now = runner.Founding.Sites.FirstOrDefault(site => site == _parts.Site) ?? runner.Founding.Sites.FirstOrDefault(site => !silent.Contains(site));
+            foreach (var gone in silent.Where(runner.Founding.Sites.Contains))
+            {
+                if (now is not null && runner.Look(state => state.UndecidedAt(gone).Any())) await runner.ReplaceDeciderAsync(gone, now);
+            }
+        }
+    }
+
+    /// <summary>Makes the table durable, so that the log before it can go.</summary>
+    public async Task CheckpointAsync()
+    {
+        await _checkpointing.WaitAsync();
+        try
+        {
+            var from = Groups.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
+            if (from.All(pair => pair.Key.ReplayFrom == pair.Value)) return;
+            await _parts.Table.CheckpointAsync(CheckpointMark.Write(from.Select(pair => (pair.Key.Founding.Id, pair.Value))), _closing.Token);
+            foreach (var (runner, index) in from) runner.Checkpointed(index);
+            _parts.Contents.Sweep(TimeSpan.FromHours(1));
+        }
+        finally
+        {
+            _checkpointing.Release();
+        }
+    }
+
+    /// <summary>By decision of a person, a site that will not come back no longer counts in any group here.</summary>
+    /// <exception cref="GroupException">A group has no majority without it.</exception>
+    public async Task RemoveSiteAsync(string site)
+    {
+        await Host.RemoveSiteAsync(site, _closing.Token);
+        foreach (var runner in Groups) await runner.RecordRemovedAsync(_closing.Token);
+    }
+}
