@@ -38,18 +38,19 @@ internal sealed class ReplicationStores : IAsyncDisposable
     {
         var groups = new GroupLogRecovery();
         var journal = new Journal.Recovery();
-        var log = FasterOperationLog.Open(data.PathOf("log"), Visit);
-        if (log.Recovery.Damage is { } lost) Renew($"{lost}");
-        else if (log.Recovery is { Records: 0, IsNew: true } && !data.IsNew) Renew("the operation log is new, and the data beside it are not");
+        var log = FasterOperationLog.Open(data.PathOf("log"), Visit, beforeRepair: Renew);
         var table = FasterReplicantTable.Open(data.PathOf("table"));
         if (table.Damage is { } damage) warn($"the replicant table was begun anew, and is filled from the groups' logs: {damage}");
         return new ReplicationStores(log, groups, journal, table, new FileContentStore(data.PathOf("contents"), time));
 
-        // Votes and acknowledgements may be among what is lost: these are other data now, and the others let the site in again.
-        void Renew(string reason)
+        // Votes and acknowledgements may be among what is lost: these are other data now, and the others let the site in again. Known
+        // before the log looks whole again: a crash in between finds the same.
+        void Renew(LogDamage? lost)
         {
+            if (lost is null && data.IsNew) return;
+            var hadLog = lost is not null || Directory.Exists(data.PathOf("table"));
             data.Renew();
-            warn($"{reason}; this site has a new incarnation and votes in no group before the others have let it in again");
+            if (hadLog) warn($"{lost?.ToString() ?? "the operation log is gone"}; this site has a new incarnation and votes in no group before the others have let it in again");
         }
 
         void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)

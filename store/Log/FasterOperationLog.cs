@@ -57,14 +57,18 @@ public sealed class FasterOperationLog : IOperationLog
     /// <param name="files">The files under it; closed with the log.</param>
     /// <param name="visit">Sees every intact record.</param>
     /// <param name="options">Sizes; the defaults when null.</param>
+    /// <param name="beforeRepair">
+    /// Called before the files are changed when acknowledged records are lost, with what is lost, or when the log begins now, with
+    /// null. When it throws, or the process ends, the next opening finds the same again.
+    /// </param>
     /// <exception cref="OperationLogException">The log cannot be read, or not by this version.</exception>
-    public static FasterOperationLog Open(ISegmentFiles files, LogRecordVisitor? visit = null, OperationLogOptions? options = null)
+    public static FasterOperationLog Open(ISegmentFiles files, LogRecordVisitor? visit = null, OperationLogOptions? options = null, Action<LogDamage?>? beforeRepair = null)
     {
         options ??= new OperationLogOptions();
         options.Check();
         try
         {
-            return new FasterOperationLog(files, options, LogOpening.Open(files, options, visit));
+            return new FasterOperationLog(files, options, LogOpening.Open(files, options, visit, beforeRepair));
         }
         catch
         {
@@ -77,8 +81,12 @@ public sealed class FasterOperationLog : IOperationLog
     /// <param name="directory">Where it is; created when missing.</param>
     /// <param name="visit">Sees every intact record.</param>
     /// <param name="options">Sizes; the defaults when null.</param>
+    /// <param name="beforeRepair">
+    /// Called before the files are changed when acknowledged records are lost, with what is lost, or when the log begins now, with
+    /// null. When it throws, or the process ends, the next opening finds the same again.
+    /// </param>
     /// <exception cref="OperationLogException">The log is in use, cannot be read, or not by this version.</exception>
-    public static FasterOperationLog Open(string directory, LogRecordVisitor? visit = null, OperationLogOptions? options = null)
+    public static FasterOperationLog Open(string directory, LogRecordVisitor? visit = null, OperationLogOptions? options = null, Action<LogDamage?>? beforeRepair = null)
     {
         options ??= new OperationLogOptions();
         ISegmentFiles files;
@@ -91,7 +99,7 @@ public sealed class FasterOperationLog : IOperationLog
             throw new OperationLogException(OperationLogError.InUse, e.Message, e);
         }
 
-        return Open(files, visit, options);
+        return Open(files, visit, options, beforeRepair);
     }
 
     /// <inheritdoc/>

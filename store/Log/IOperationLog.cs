@@ -67,11 +67,7 @@ public delegate void LogRecordVisitor(long position, in LogRecord record, ReadOn
 /// <param name="Begin">Position of the first of them.</param>
 /// <param name="Until">Position after the last of them, where the log goes on.</param>
 /// <param name="Damage">What of the acknowledged records is lost; null when nothing is.</param>
-public sealed record LogRecovery(long Records, long Begin, long Until, LogDamage? Damage)
-{
-    /// <summary>Whether nothing was ever committed to it: a log that was made just now.</summary>
-    public bool IsNew { get; init; }
-}
+public sealed record LogRecovery(long Records, long Begin, long Until, LogDamage? Damage);
 
 /// <summary>
 /// Acknowledged records that are lost. The groups must get them from their other members before this site votes or

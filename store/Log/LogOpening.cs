@@ -17,22 +17,24 @@ internal static class LogOpening
     // Where FASTER puts the first record of a log.
     private const long FirstPosition = 64;
 
-    public static OpenedLog Open(ISegmentFiles files, OperationLogOptions options, LogRecordVisitor? visit)
+    public static OpenedLog Open(ISegmentFiles files, OperationLogOptions options, LogRecordVisitor? visit, Action<LogDamage?>? beforeRepair)
     {
         // :: Step 1
         var slots = new CommitSlots(files);
-        if (slots.Latest is not { } at) return OpenNew(files, options, slots);
+        if (slots.Latest is not { } at) return OpenNew(files, options, slots, beforeRepair);
         RemoveSegmentsBelow(files, at.Begin, options);
         ZeroPageFrom(files, at.Until, options);
 
         // :: Step 2
         var opened = OpenAt(files, options, slots);
         var scan = new Scan(at);
+        var suspect = slots.Damaged ? new LogDamage(LogDamageReason.CommitSlot, at.Until, 0) : null;
         try
         {
             scan.Run(opened.Log, visit);
             if (opened.Device.ReadFailure is { } failure)
                 throw new OperationLogException(OperationLogError.Failed, $"the operation log cannot be read: {failure.Message}", failure);
+            if ((scan.Damage ?? suspect) is { } lost) beforeRepair?.Invoke(lost);
         }
         catch
         {
@@ -40,11 +42,7 @@ internal static class LogOpening
             throw;
         }
 
-        if (scan.Damage is null)
-        {
-            var suspect = slots.Damaged ? new LogDamage(LogDamageReason.CommitSlot, at.Until, 0) : null;
-            return opened with { Recovery = new LogRecovery(scan.Records, at.Begin, at.Until, suspect) };
-        }
+        if (scan.Damage is null) return opened with { Recovery = new LogRecovery(scan.Records, at.Begin, at.Until, suspect) };
 
         // :: Step 3
         Close(opened);
@@ -61,7 +59,7 @@ internal static class LogOpening
         opened.Device.Dispose();
     }
 
-    private static OpenedLog OpenNew(ISegmentFiles files, OperationLogOptions options, CommitSlots slots)
+    private static OpenedLog OpenNew(ISegmentFiles files, OperationLogOptions options, CommitSlots slots, Action<LogDamage?>? beforeRepair)
     {
         if (slots.Damaged)
         {
@@ -70,11 +68,11 @@ internal static class LogOpening
                 "both commit slots of the operation log are damaged; move its files away, and this site is brought up anew by the others");
         }
 
+        beforeRepair?.Invoke(null);
         // Segments of a log that never committed hold nothing that was acknowledged.
         foreach (var segment in files.List()) files.Remove(segment);
         slots.Rewrite(new LogExtent(1, FirstPosition, FirstPosition, 1, 1));
-        var opened = OpenAt(files, options, slots);
-        return opened with { Recovery = opened.Recovery with { IsNew = true } };
+        return OpenAt(files, options, slots);
     }
 
     private static OpenedLog OpenAt(ISegmentFiles files, OperationLogOptions options, CommitSlots slots)

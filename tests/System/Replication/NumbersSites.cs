@@ -96,10 +96,10 @@ internal sealed class NumbersSites : IAsyncDisposable
         Assert.True(led.Status == 200, $"{led.Status}: {led.Body}\n{Mesh.Logs()}");
     }
 
-    /// <summary>Waits until an operation waits for a site alone.</summary>
-    public Task WaitsForAsync(int site) => Wait.UntilAsync(
+    /// <summary>Waits until an operation waits for a site alone, as another one tells, or it itself.</summary>
+    public Task WaitsForAsync(int site, int? at = null) => Wait.UntilAsync(
         $"an operation waits for Site{site} alone",
-        async () => (await OperationsAsync(site)).Any(one => one.GetProperty("sites").EnumerateObject()
+        async () => (await OperationsAsync(at ?? site)).Any(one => one.GetProperty("sites").EnumerateObject()
             .All(step => (step.Value.GetProperty("step").GetString() == "pending") == (step.Name == $"Site{site}"))),
         more: Mesh.Logs);
 

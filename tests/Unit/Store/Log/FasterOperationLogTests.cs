@@ -109,6 +109,29 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     }
 
     [Fact]
+    public async Task What_is_lost_is_told_before_the_log_looks_whole_again()
+    {
+        Assert.Throws<InvalidOperationException>(() => FasterOperationLog.Open(new MemorySegmentFiles(1 << 16), null, Small, _ => throw new InvalidOperationException()));
+        var positions = await FillAsync(150);
+        _disk = _disk.Crash(new Random(1));
+        await Log.DisposeAsync();
+        _disk.FlipBit(0, positions[100] + 10, 1);
+        var told = new List<long?>();
+        for (var start = 0; start < 2; start++)
+        {
+            Assert.Throws<InvalidOperationException>(() => FasterOperationLog.Open(_disk, null, Small, lost =>
+            {
+                told.Add(lost?.RecordsLost);
+                throw new InvalidOperationException("the process ends here");
+            }));
+            _disk = _disk.Crash(new Random(start));
+        }
+
+        Log = FasterOperationLog.Open(_disk, null, Small, lost => told.Add(lost?.RecordsLost));
+        Assert.Equal([50, 50, 50], told);
+    }
+
+    [Fact]
     public async Task A_lost_segment_is_told()
     {
         var positions = await FillAsync(500);
