@@ -21,11 +21,11 @@ internal sealed partial class Replicator
                 foreach (var runner in LedHere) await runner.RecordRemovedAsync(_closing.Token);
                 if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_closing.IsCancellationRequested)
             {
                 return;
             }
-            catch (IOException e)
+            catch (Exception e) when (e is IOException or TimeoutException or OperationCanceledException)
             {
                 _parts.Warn($"replication: {e.Message}");
             }

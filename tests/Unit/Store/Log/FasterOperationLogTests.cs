@@ -115,7 +115,8 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
         var positions = await FillAsync(150);
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
-        _disk.FlipBit(0, positions[100] + 10, 1);
+        var at = positions[100] + 10;
+        _disk.FlipBit((int)(at >> 16), at & 0xFFFF, 1);
         var told = new List<long?>();
         for (var start = 0; start < 2; start++)
         {
