@@ -420,6 +420,18 @@ public static class Bounds
     /// <summary>How long a request waits after a start until it is known whether it names a replicant, in milliseconds.</summary>
     public const int SettleTimeMaxMs = 5_000;
 
+    /// <summary>Sites that are asked, nearest first, whether a path names a replicant of theirs.</summary>
+    public const int ElsewhereSitesMax = 128;
+
+    /// <summary>How long they have to answer, in milliseconds.</summary>
+    public const int ElsewhereTimeMaxMs = 1_000;
+
+    /// <summary>How long it is remembered what they said of a path, in milliseconds.</summary>
+    public const int ElsewhereKeepMs = 2_000;
+
+    /// <summary>Paths of which that is remembered; while it is of so many, no site is asked of another one.</summary>
+    public const int ElsewhereKeptMax = 256;
+
     /// <summary>Heartbeats between two checkpoints of the replicant table.</summary>
     public const int CheckpointTicks = 10;
 

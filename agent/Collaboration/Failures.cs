@@ -190,6 +190,18 @@ internal sealed class Failures(string site)
         RetrySafe = true,
     };
 
+    public Problem NoReplicant(string service) => new()
+    {
+        Kind = "no-replicant",
+        Title = "The path names no replicant of the site",
+        Status = 404,
+        Detail = $"{site} has no replicant of that name; nothing was executed",
+        Site = site,
+        Service = service,
+        Stage = Stage.Plan,
+        RetrySafe = true,
+    };
+
     public Problem Loop(string service) => new()
     {
         Kind = "loop",

@@ -23,20 +23,24 @@ internal sealed class IdTranslation(Replication.Replicants ids)
         ids.TryToMeta(beside.Service, ids.ResourceOf(beside, resource), Encoding.UTF8.GetBytes(localId), out var metaId) ? metaId : null;
 
     /// <summary>Translates a request, and sees to it that its answer is.</summary>
+    /// <param name="exchange">The request.</param>
+    /// <param name="profile">Its service's profile.</param>
+    /// <param name="name">Its service.</param>
+    /// <param name="body">Gives its body from the start.</param>
     /// <returns>The body that goes to the service, from its start each time.</returns>
-    public async ValueTask<Func<BodySource>> PrepareAsync(Exchange exchange, ServiceProfile profile, string name)
+    public async ValueTask<Func<BodySource>> PrepareAsync(Exchange exchange, ServiceProfile profile, string name, Func<BodySource> body)
     {
         var service = profile.Named(name);
         var resource = ResourceOf(service, exchange.Target, out var resourceName);
         ReplaceTarget(exchange, service);
-        exchange.TranslateAnswer = (head, body) =>
+        exchange.TranslateAnswer = (head, answer) =>
         {
             TranslateLinks(exchange, head, service);
             if (!IsJson(head)) return null;
             exchange.ResponseEdits.Removed |= KnownField.ContentLength.Bit();
-            return new TranslatedBody(body, new JsonTranslator(service, resource, Direction.ToMeta, ids, resourceName));
+            return new TranslatedBody(answer, new JsonTranslator(service, resource, Direction.ToMeta, ids, resourceName));
         };
-        return await TranslateBodyAsync(exchange, service, resource, resourceName) is { } changed ? () => new MemoryBody(changed) : exchange.WholeBody;
+        return await TranslateBodyAsync(exchange, service, resource, resourceName, body) is { } changed ? () => new MemoryBody(changed) : body;
     }
 
     /// <summary>Translates the answer to an operation.</summary>
@@ -96,14 +100,16 @@ internal sealed class IdTranslation(Replication.Replicants ids)
         if (new TargetTranslator(service, Direction.ToLocal, ids).TryTranslate(exchange.Target, output)) exchange.ReplaceTarget(output.WrittenSpan.ToArray());
     }
 
-    private async ValueTask<ReadOnlyMemory<byte>?> TranslateBodyAsync(Exchange exchange, ServiceProfile service, ResourceProfile? resource, string resourceName)
+    private async ValueTask<ReadOnlyMemory<byte>?> TranslateBodyAsync(
+        Exchange exchange, ServiceProfile service, ResourceProfile? resource, string resourceName, Func<BodySource> client)
     {
         var head = exchange.Request;
         if (!IsJson(head) || head.Framing != BodyFraming.Length || head.ContentLength > Bounds.BodyMemorySizeMax) return null;
         await exchange.ContinueAsync();
+        var source = client();
         var body = new ArrayBufferWriter<byte>((int)head.ContentLength + 1);
         exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
-        for (ReadOnlyMemory<byte> piece; !(piece = await exchange.Body.ReadAsync()).IsEmpty; exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs)) body.Write(piece.Span);
+        for (ReadOnlyMemory<byte> piece; !(piece = await source.ReadAsync()).IsEmpty; exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs)) body.Write(piece.Span);
         exchange.Disarm();
         var translated = Translate(body.WrittenMemory, new JsonTranslator(service, resource, Direction.ToLocal, ids, resourceName));
         exchange.SentLength = translated.Length;

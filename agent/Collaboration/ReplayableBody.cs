@@ -15,14 +15,18 @@ internal sealed class ReplayableBody : IAsyncDisposable
 {
     private readonly BodySource _client;
     private readonly BodySpool _spool;
+    private readonly long _sizeMax;
     private readonly Lock _gate = new();
     private Task<ReadOnlyMemory<byte>>? _fetch;
     private Reader? _current;
     private bool _ended;
 
-    public ReplayableBody(BodySource client, IBodyStore store)
+    /// <param name="client">The body as it comes from the client.</param>
+    /// <param name="store">Where it is kept.</param>
+    /// <param name="sizeMax">Bytes past which it is kept no longer.</param>
+    public ReplayableBody(BodySource client, IBodyStore store, long sizeMax = long.MaxValue)
     {
-        _client = client;
+        (_client, _sizeMax) = (client, sizeMax);
         _spool = store.Create();
     }
 
@@ -61,6 +65,7 @@ internal sealed class ReplayableBody : IAsyncDisposable
         if (NotKept is not null) return piece;
         try
         {
+            if (_spool.Length + piece.Length > _sizeMax) throw new BodyStoreException(BodyStoreError.TooLarge, $"the body has more than {_sizeMax} bytes");
             await _spool.AppendAsync(piece, CancellationToken.None);
         }
         catch (BodyStoreException e)

@@ -47,6 +47,9 @@ internal sealed record RequestHandlerParts
     /// <summary>Large bodies, which other sites' agents fetch; null at an agent that does not replicate.</summary>
     public Contents? Contents { get; init; }
 
+    /// <summary>Finds replicants of other sites; null at an agent that does not replicate.</summary>
+    public Elsewhere? Elsewhere { get; init; }
+
     public SocketOwner Owner { get; init; } = static (_, _) => null;
 }
 
@@ -58,7 +61,7 @@ internal sealed record RequestHandlerParts
 /// 4. who the user is at another site is established;
 /// 5. the plan is carried out: at one place, at the first that works, or as an operation at all.
 /// </summary>
-internal sealed class RequestHandler : IExchangeHandler
+internal sealed partial class RequestHandler : IExchangeHandler
 {
     private readonly RequestHandlerParts _parts;
     private readonly Planner _planner;
@@ -68,6 +71,7 @@ internal sealed class RequestHandler : IExchangeHandler
     private readonly Places _places;
     private readonly FirstExecutor _first;
     private readonly IdTranslation? _ids;
+    private readonly ElsewhereExecutor? _elsewhere;
 
     public RequestHandler(RequestHandlerParts parts)
     {
@@ -78,6 +82,8 @@ internal sealed class RequestHandler : IExchangeHandler
         _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures, parts.Counters);
         _ids = parts.Replicator?.Ids;
         _first = new FirstExecutor(_places, parts.Bodies, _failures);
+        if (parts is { Elsewhere: { } elsewhere, Replicator: { } replicator })
+            _elsewhere = new ElsewhereExecutor(_places, elsewhere, replicator.Ids, parts.Bodies, EstablishUserAsync, _failures);
     }
 
     /// <inheritdoc/>
@@ -110,16 +116,6 @@ internal sealed class RequestHandler : IExchangeHandler
         if (await IsSettledAsync(exchange, exchange.Origin.Service)) await PlanAsync(exchange, profile, found, named: true);
     }
 
-    // Just after a start it may not be known which replicant is named: then nothing is changed at this site alone.
-    private async ValueTask<bool> IsSettledAsync(Exchange exchange, string service)
-    {
-        if (_parts.Replicator is not { Replicants.IsSettled: false } replicator || !_parts.Replicants.MayName(service, PathOf(exchange.Target))) return true;
-        if (await replicator.Settling.WaitAsync(service, PathOf(exchange.Target).ToArray(), IsRead(exchange.Request)) is not { } why) return true;
-        exchange.ResponseEdits.Added.Add("Retry-After"u8, "1"u8);
-        await exchange.RespondAsync(_failures.NotSettled(service, why));
-        return false;
-    }
-
     // 2.
     private ValueTask PlanAsync(Exchange exchange, ServiceProfile profile, Found found, bool named)
     {
@@ -149,10 +145,13 @@ internal sealed class RequestHandler : IExchangeHandler
 
         _parts.Counters.Planned(CollaborationCounters.FateOf(plan));
         if (result.Replicant is { } replicant && plan is SitePlan { IsLocal: true }) TellReplicas(exchange, replicant);
-        return found.Scope is not null ? CarryOutScopedAsync(exchange, profile, found, plan)
+        var mayBeElsewhere = result.Replicant is null && plan is SitePlan { IsLocal: true } && !NamesSite(found, service);
+        return found.Scope is not null ? CarryOutScopedAsync(exchange, profile, found, plan, mayBeElsewhere)
             : plan is AllPlan or SitePlan { IsLocal: false } ? CarryOutElsewhereAsync(exchange, profile, plan)
-            : CarryOutAsync(new Routed { Exchange = exchange, Service = service, Profile = profile, Prefix = "" }, plan);
+            : CarryOutAsync(new Routed { Exchange = exchange, Service = service, Profile = profile, Prefix = "", MayBeElsewhere = mayBeElsewhere }, plan);
     }
+
+    private static bool NamesSite(in Found found, string service) => found.Scope?.LocationOf(service, addressed: found.Workflow is null) is not null;
 
     private static bool IsRead(RequestHead head) => head.Method is HttpMethod.Get or HttpMethod.Head or HttpMethod.Options or HttpMethod.Trace;
 
@@ -206,7 +205,7 @@ internal sealed class RequestHandler : IExchangeHandler
 
     // ---- 3, 4: scoped ---------------------------------------------------------------------------------------------
 
-    private async ValueTask CarryOutScopedAsync(Exchange exchange, ServiceProfile profile, Found found, Plan plan)
+    private async ValueTask CarryOutScopedAsync(Exchange exchange, ServiceProfile profile, Found found, Plan plan, bool mayBeElsewhere)
     {
         var (workflow, fields) = Enter(exchange, profile, found);
         try
@@ -219,7 +218,18 @@ internal sealed class RequestHandler : IExchangeHandler
             }
 
             await CarryOutAsync(
-                new Routed { Exchange = exchange, Service = exchange.Origin.Service, Profile = profile, Workflow = workflow, Fields = fields, User = user, Prefix = found.Prefix }, plan);
+                new Routed
+                {
+                    Exchange = exchange,
+                    Service = exchange.Origin.Service,
+                    Profile = profile,
+                    Workflow = workflow,
+                    Fields = fields,
+                    User = user,
+                    Prefix = found.Prefix,
+                    MayBeElsewhere = mayBeElsewhere,
+                },
+                plan);
         }
         finally
         {
@@ -276,75 +286,6 @@ internal sealed class RequestHandler : IExchangeHandler
         else await CarryOutAsync(new Routed { Exchange = exchange, Service = exchange.Origin.Service, Profile = profile, User = user, Prefix = "" }, plan);
     }
 
-    // ---- 1: from another site -------------------------------------------------------------------------------------
-
-    private async ValueTask HandleLinkAsync(Exchange exchange, InboundStream inbound)
-    {
-        var opening = inbound.Opening;
-        if (opening.Service == Contents.LinkService && _parts.Contents is { } contents)
-        {
-            await contents.ServeAsync(exchange, _failures);
-            return;
-        }
-
-        var profile = _parts.Profiles.For(opening.Service);
-        Workflow? workflow = null;
-        if (opening.Workflow is { } origin)
-        {
-            if (!WorkflowId.TryParse(origin.Id, out var id) || !_scopes.TryParse(origin.Scope, out var scope, out _))
-            {
-                await exchange.RespondAsync(_failures.Ambiguous(opening.Service, $"{inbound.FromSite} sent a workflow that cannot be read"));
-                return;
-            }
-
-            workflow = _parts.Workflows.Adopt(id, scope, profile, new HeadFields(exchange.Request));
-            if (workflow is null)
-            {
-                await exchange.RespondAsync(_failures.Ambiguous(opening.Service, $"the workflow {origin.Id} is known here with another scope"));
-                return;
-            }
-        }
-
-        try
-        {
-            if (!await IsSettledAsync(exchange, opening.Service)) return;
-            var routed = new Routed
-            {
-                Exchange = exchange,
-                Service = opening.Service,
-                Profile = profile,
-                Workflow = workflow,
-                Fields = workflow is null ? [] : WorkflowFields.ToSend(workflow, profile.Correlation, new HeadFields(exchange.Request)),
-                User = opening.User,
-                Prefix = "",
-            };
-
-            // Carried out here, whatever the scope says: what came over a link is never planned again for its service. Only
-            // to replicate it, since the site where it came in is none of the group, it was sent here as it is.
-            if (opening.Replicate && workflow is not null) await ReplicateForAsync(routed, workflow.Scope);
-            else await RunOneAsync(routed, new SitePlan(_parts.Site, IsLocal: true));
-        }
-        finally
-        {
-            if (workflow is not null) _parts.Workflows.Finish(workflow);
-        }
-    }
-
-    private async ValueTask ReplicateForAsync(Routed routed, Scope scope)
-    {
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
-        var result = _planner.Plan(
-            new PlanRequest { Service = routed.Service, Scope = scope, Origin = RequestOrigin.Workflow, Path = PathOf(routed.Exchange.Target) }, _parts.Mesh.Sites);
-        if (!result.IsPlanned)
-            await routed.Exchange.RespondAsync(_failures.Refused(routed.Service, result.Refusal, _parts.Mesh.Sites.Select(site => site.Name)));
-        else if (Operators(result.Plan) is { Length: > 0 } operators)
-            await routed.Exchange.RespondAsync(_failures.NotBuilt(routed.Service, result.Plan, operators));
-        else if (result.Plan is AllPlan all && ReplicaSites.Of(all, _parts.Mesh.Sites).Contains(_parts.Site))
-            await RunAllAsync(routed, all);
-        else
-            await RunOneAsync(routed, new SitePlan(_parts.Site, IsLocal: true));
-    }
-
     // ---- 5 --------------------------------------------------------------------------------------------------------
 
     private ValueTask CarryOutAsync(in Routed routed, Plan plan) => plan switch
@@ -362,7 +303,7 @@ internal sealed class RequestHandler : IExchangeHandler
         if (!sites.Contains(_parts.Site))
         {
             var nearest = ReplicaSites.Nearest(sites, _parts.Mesh.Sites);
-            await RunOneAsync(routed.ToReplicate(), new SitePlan(nearest, IsLocal: false));
+            await RunOneAsync(routed with { Replicate = true }, new SitePlan(nearest, IsLocal: false));
         }
         else if (!await _parts.Replicator!.TryReplicateAsync(WithCertificateUser(routed), all, sites))
         {
@@ -373,24 +314,21 @@ internal sealed class RequestHandler : IExchangeHandler
     // Here, too, a user whose certificate the agent has verified is asserted: the service sees the agent's connection only.
     private static Routed WithCertificateUser(in Routed routed) =>
         routed.User is null && routed.Profile.Identity == IdentityRule.FrontProxy && routed.Exchange.Origin.CertificateUser is { } user
-            ? new Routed
-            {
-                Exchange = routed.Exchange,
-                Service = routed.Service,
-                Profile = routed.Profile,
-                Workflow = routed.Workflow,
-                Fields = routed.Fields,
-                Prefix = routed.Prefix,
-                User = user,
-            }
+            ? routed with { User = user }
             : routed;
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask RunOneAsync(Routed routed, SitePlan plan)
     {
+        if (routed.MayBeElsewhere && _elsewhere?.MayBe(routed) == true)
+        {
+            await _elsewhere.RunAsync(routed);
+            return;
+        }
+
         var exchange = routed.Exchange;
         var body = exchange.WholeBody;
-        if (plan.Site == _parts.Site && _ids?.IsNeeded(routed.Service) == true) body = await _ids.PrepareAsync(exchange, routed.Profile, routed.Service);
+        if (plan.Site == _parts.Site && _ids?.IsNeeded(routed.Service) == true) body = await _ids.PrepareAsync(exchange, routed.Profile, routed.Service, body);
         var attempt = await _places.TryAsync(routed, plan, body);
         if (attempt.Connection is not null)
             await Relaying.RelayAsync(exchange, attempt, Lost(routed.Service));

@@ -32,21 +32,11 @@ internal readonly struct Routed
     /// <summary>The user to act for through the front proxy; null to pass credentials on as they came.</summary>
     public UserIdentity? User { get; init; }
 
-    /// <summary>Whether the other site is to replicate the request, and not to carry it out at its site alone.</summary>
+    /// <summary>Whether the other site is to carry the request out as one on a replicant, and not at its site alone.</summary>
     public bool Replicate { get; init; }
 
-    /// <summary>The same request, for a site that is to replicate it.</summary>
-    public Routed ToReplicate() => new()
-    {
-        Exchange = Exchange,
-        Service = Service,
-        Profile = Profile,
-        Workflow = Workflow,
-        Fields = Fields,
-        Prefix = Prefix,
-        User = User,
-        Replicate = true,
-    };
+    /// <summary>Whether the request runs here only because nothing says otherwise: what it names may be a replicant of other sites.</summary>
+    public bool MayBeElsewhere { get; init; }
 }
 
 /// <summary>Prepares the head that goes to a service instance or to another site's agent.</summary>

@@ -35,6 +35,8 @@ public sealed partial class Agent
             OpenHost = machines => _stores.OpenHost(transport, machines, _context.Time),
             Warn = Warn,
         });
+        _elsewhere = new Elsewhere(_settings.Site, _mesh.Node, _replicator, _deadlines, _context.Time);
+        _mesh.Node.HoldsReplicants = () => _replicator.Replicants.Any;
         _replication.Opened(new ReplicationApi(_settings.Site, _replicator, _context.Time));
     }
 

@@ -56,6 +56,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     private ReplicationStores? _stores;
     private Replicator? _replicator;
     private Contents? _contents;
+    private Elsewhere? _elsewhere;
     private ImmutableArray<Listener> _listeners = [];
     private volatile AgentSettings _settings;
     private Listener? _api;
@@ -113,6 +114,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             Replicants = _replicator is null ? EmptyReplicantIndex.Instance : _replicator.Replicants,
             Replicator = _replicator,
             Contents = _contents,
+            Elsewhere = _elsewhere,
             Counters = _collaboration,
             Owner = new SocketOwners(_settings.Services.Select(SocketOf), _context.Time).Find,
         });

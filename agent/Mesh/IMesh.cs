@@ -105,6 +105,9 @@ public sealed record SiteStatus
     /// <summary>The public key for which credentials are sealed to the site, in Base64; empty when it was not heard.</summary>
     public string SealingKey { get; init; } = "";
 
+    /// <summary>Whether it said that it holds replicas.</summary>
+    public bool HoldsReplicants { get; init; }
+
     /// <summary>The version of the agent there.</summary>
     public string AgentVersion { get; init; } = "";
 

@@ -92,6 +92,7 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         AgentVersion = _options.AgentVersion,
         Incarnation = _data.Incarnation,
         SealingKey = _data.SealingKey,
+        HoldsReplicants = HoldsReplicants(),
         Services = _services,
         RoundTrips = Sites
             .Where(site => !site.IsSelf && site.RoundTrip is not null)
@@ -106,6 +107,9 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         _data = new SiteData(incarnation, sealingKey);
         Publish();
     }
+
+    /// <summary>Tells, for each heartbeat, whether this site holds replicas.</summary>
+    public Func<bool> HoldsReplicants { get; set; } = static () => false;
 
     /// <summary>Begins to receive and to send heartbeats.</summary>
     public void Start()

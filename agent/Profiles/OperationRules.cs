@@ -61,6 +61,19 @@ public static class OperationRules
             ?? (action.Length == 0 && method.SequenceEqual("DELETE"u8) ? Deletes : idempotent ? Replaces : Updates);
     }
 
+    /// <summary>
+    /// Whether a request may be about one resource that is replicated: its path is that of the resource, or of an action that is
+    /// not kept at its site.
+    /// </summary>
+    public static bool IsOfOneResource(in PathMatch match, ReadOnlySpan<byte> method) =>
+        match.Resource is { Visibility: Visibility.Global } resource && match.Kind switch
+        {
+            PathKind.Item => true,
+            PathKind.Convention => !method.SequenceEqual("POST"u8),
+            PathKind.Action => RuleOf(resource, Encoding.UTF8.GetString(match.Action).TrimEnd('/')) != ActionRule.Never,
+            _ => false,
+        };
+
     // '/members/x' is of '/members'; the longest that the profile names counts, and one that it does not name is an operation.
     private static ActionRule RuleOf(ResourceProfile resource, string action)
     {

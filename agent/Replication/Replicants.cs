@@ -66,6 +66,16 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     /// <summary>The replicant of that name; null when it is not known.</summary>
     public ReplicantRecord? Find(GroupId group, ReplicantKey key) => Read(ReplicantRecord.TableKey(group, key));
 
+    /// <summary>Whether there may be any.</summary>
+    public bool Any => table.Count > 0;
+
+    /// <summary>The replicant that a path names by its meta-id; null when there is none: a local id is known at its site alone.</summary>
+    public ReplicantRecord? FindByMetaId(string service, ReadOnlySpan<byte> path)
+    {
+        var item = ItemOf(service, Normalized(path, stackalloc byte[KeyOnStackMax]));
+        return !item.IsEmpty && RecordBehind(PathKey(service, item)) is { } record && item.SequenceEqual(ItemPath(record.Key, record.Key.MetaId)) ? record : null;
+    }
+
     /// <summary>Visits all replicants until the visitor says false.</summary>
     public void Visit(Func<ReplicantRecord, bool> visitor) => table.Visit(
         "R"u8, (_, value) => ReplicantRecord.Decode(value.ToArray()) is not { } record || visitor(record));

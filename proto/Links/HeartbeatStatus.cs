@@ -29,6 +29,9 @@ public sealed record HeartbeatStatus
     /// <summary>The public key for which credentials are sealed to the site, in Base64; empty for none.</summary>
     public string SealingKey { get; init; } = "";
 
+    /// <summary>Whether the site holds replicas: it is asked of what another site does not know.</summary>
+    public bool HoldsReplicants { get; init; }
+
     /// <summary>The services offered, each with its version (<c>major.minor</c> or empty).</summary>
     public ImmutableDictionary<string, string> Services { get; init; } = ImmutableDictionary<string, string>.Empty;
 
@@ -50,6 +53,7 @@ public sealed record HeartbeatStatus
         json.WriteString("agent", AgentVersion);
         json.WriteString("incarnation", Incarnation);
         if (SealingKey.Length > 0) json.WriteString("sealingKey", SealingKey);
+        if (HoldsReplicants) json.WriteBoolean("replicants", true);
         json.WriteStartObject("services");
         foreach (var (name, version) in Services) json.WriteString(name, version);
         json.WriteEndObject();
@@ -79,6 +83,7 @@ public sealed record HeartbeatStatus
                 AgentVersion = Text(root, "agent"),
                 Incarnation = Text(root, "incarnation"),
                 SealingKey = Text(root, "sealingKey"),
+                HoldsReplicants = root.TryGetProperty("replicants", out var replicants) && replicants.GetBoolean(),
                 Services = Members(root, "services", Bounds.HeartbeatServicesMax, value => Limited(value.GetString())),
                 RoundTrips = Members(root, "roundTrips", Bounds.SiteCountMax, value => Math.Clamp(value.GetInt64(), 0, 3_600_000_000)),
             };

@@ -12,5 +12,6 @@ public sealed class BoundsTests
         Assert.True(2 * Bounds.ScopeLengthMax < Bounds.HeadAddedSizeMax, "a scope and more fit into what an agent adds to a head");
         Assert.True(
             Bounds.TableKeySizeMax + Bounds.TableValueSizeMax < (1 << Bounds.TablePageSizeBits) - 4096, "a record of the table fits on a page");
+        Assert.True(Bounds.ElsewhereTimeMaxMs < Bounds.ElsewhereKeepMs, "what sites are still asked of is not forgotten");
     }
 }

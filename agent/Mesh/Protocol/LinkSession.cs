@@ -130,6 +130,7 @@ internal sealed partial class LinkSession
                     AgentVersion = PeerStatus.AgentVersion,
                     Incarnation = PeerStatus.Incarnation,
                     SealingKey = PeerStatus.SealingKey,
+                    HoldsReplicants = PeerStatus.HoldsReplicants,
                 };
             }
         }

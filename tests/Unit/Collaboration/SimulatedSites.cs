@@ -150,7 +150,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 OpenHost = machines => new(groups.Join(Name, machines)),
                 Warn = Warnings.Enqueue,
             });
-            _handler = new RequestHandler(_parts with { Replicants = Replicator.Replicants, Replicator = Replicator, Contents = contents });
+            _handler = new RequestHandler(_parts with { Replicants = Replicator.Replicants, Replicator = Replicator, Contents = contents, Elsewhere = new Elsewhere(Name, this, Replicator, _deadlines, _all.Time) });
         }
 
         public string Name { get; }
@@ -207,6 +207,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 IsSelf = site == Name,
                 State = _all.Down.Contains(site) ? SiteState.Down : SiteState.Up,
                 SealingKey = _sealingKey,
+                HoldsReplicants = _all._sites[site].Replicator?.Replicants.Any == true,
                 Services = _pools.Keys.ToImmutableDictionary(service => service, _ => ""),
             }),
         ];
@@ -216,8 +217,12 @@ internal sealed class SimulatedSites : IAsyncDisposable
             set => throw new NotSupportedException("streams go straight to the other handler");
         }
 
+        /// <summary>Told of each stream that it opens: where to, and how.</summary>
+        public Action<string, StreamOpening>? Opening { get; set; }
+
         public Channel OpenStream(string site, StreamOpening opening)
         {
+            Opening?.Invoke(site, opening);
             if (_all.Down.Contains(site)) throw new LinkException(site, LinkError.SiteDown, $"{site} is down");
             var (ours, theirs) = MemoryTransport.Pair();
             var there = _all[site];

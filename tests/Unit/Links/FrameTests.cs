@@ -91,6 +91,7 @@ public sealed class FrameTests
             HeldMicroseconds = 1234,
             Draining = true,
             SharesBulk = true,
+            HoldsReplicants = true,
             AgentVersion = "1.2.3",
             Incarnation = "abc",
             Services = ImmutableDictionary<string, string>.Empty.Add("kube", "1.29").Add("glance", ""),
@@ -101,6 +102,7 @@ public sealed class FrameTests
         Assert.Equal((7UL, 1234UL, true, true, "1.2.3", "abc"), (read.Echo, read.HeldMicroseconds, read.Draining, read.SharesBulk, read.AgentVersion, read.Incarnation));
         Assert.Equal(status.Services.OrderBy(pair => pair.Key), read.Services.OrderBy(pair => pair.Key));
         Assert.Equal(1500, read.RoundTrips["Site3"]);
+        Assert.True(read.HoldsReplicants);
         for (var length = 0; length < bytes.Length; length++) Assert.Null(HeartbeatStatus.Decode(bytes[..length]));
     }
 
