@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
@@ -37,16 +38,22 @@ internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IdTr
     }
 
     /// <summary>Carries it out.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask RunAsync(Routed routed)
     {
         var exchange = routed.Exchange;
         await using var kept = exchange.Request.Framing == BodyFraming.None ? null : new ReplayableBody(exchange.Body, bodies, Bounds.BodyMemorySizeMax);
         var whole = kept is null ? exchange.WholeBody : kept.NewReader;
-        var target = exchange.Target.ToArray();
-        var body = ids.IsNeeded(routed.Service) ? await ids.PrepareAsync(exchange, routed.Profile, routed.Service, whole) : whole;
+        var (target, body) = (default(byte[]), whole);
+        if (ids.IsNeeded(routed.Service))
+        {
+            target = exchange.Target.ToArray();
+            body = await ids.PrepareAsync(exchange, routed.Profile, routed.Service, whole);
+        }
+
         var answered = await places.TryHereAsync(routed, body);
-        if (answered is { Connection: not null, Outcome.Status: 404 } && kept?.NotKept is null && IsOfOneResource(routed, target)
-            && await TryElsewhereAsync(routed, target, whole, kept) is { } there)
+        if (answered is { Connection: not null, Outcome.Status: 404 } && kept?.NotKept is null && IsOfOneResource(routed, target ?? exchange.Target)
+            && await TryElsewhereAsync(routed, target ?? exchange.Target.ToArray(), whole, kept) is { } there)
         {
             answered.Release(exchange);
             answered = there;

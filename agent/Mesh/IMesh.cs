@@ -37,7 +37,10 @@ public sealed record StreamOpening
     /// <summary><c>http</c> or <c>https</c>: how the client reached the first agent.</summary>
     public string Scheme { get; init; } = "http";
 
-    /// <summary>Whether the other site, a member of the group that the workflow's scope names, is to replicate the request.</summary>
+    /// <summary>
+    /// Whether the other site is to carry the request out as one that is replicated: by the group that the workflow's scope names, of
+    /// which it is a member, or, without one, by the group of its replicant that the path names.
+    /// </summary>
     public bool Replicate { get; init; }
 }
 

@@ -28,7 +28,10 @@ public sealed record StreamHead
     /// <summary><c>http</c> or <c>https</c>.</summary>
     public string Scheme { get; init; } = "http";
 
-    /// <summary>Whether the receiver is to replicate the request, as its scope says, instead of carrying it out at its site.</summary>
+    /// <summary>
+    /// Whether the receiver is to carry the request out as one that is replicated, instead of at its site alone: at the sites that its
+    /// scope says, or, where that says none for the service, as one on a replicant of the receiver's that its path names.
+    /// </summary>
     public bool Replicate { get; init; }
 
     /// <summary>Encodes it.</summary>
