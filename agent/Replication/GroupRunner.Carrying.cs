@@ -42,6 +42,7 @@ internal sealed partial class GroupRunner
         lock (_gate)
         {
             if (_kept.TryGetValue(state.Id, out var kept)) return kept;
+            if (_restored.TryGetValue(state.Id, out var number)) return RestoredOperation(_parts.Replicants.RestoredPiece(Founding.Id, _restoredAt, number));
         }
 
         var entry = await (await GroupAsync()).ReadAsync(state.Index, _parts.Closing);
@@ -55,6 +56,18 @@ internal sealed partial class GroupRunner
         return found?.Id == state.Id
             ? found
             : throw new IOException($"entry {state.Index} of the group's log is not the operation {state.Id}");
+    }
+
+    private static Operation RestoredOperation(byte[] piece)
+    {
+        var reader = new EntryReader(piece);
+        _ = reader.Byte();
+        return GroupEntry.Decode(reader.Bytes(Bounds.GroupEntrySizeMax)) switch
+        {
+            ProposedEntry proposed => proposed.Operation,
+            ClosingEntry closing => closing.Deletion,
+            _ => throw new IOException("a piece of a snapshot is not understood"),
+        };
     }
 
     // ---- 3: carrying out ------------------------------------------------------------------------------------------------

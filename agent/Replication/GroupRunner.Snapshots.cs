@@ -11,17 +11,45 @@ internal sealed partial class GroupRunner
 {
     // ---- checkpoints and snapshots -----------------------------------------------------------------------------------------
 
+    // What a snapshot brought, and which of its pieces an operation is; entries up to its index are not in the log here.
+    private readonly Dictionary<OperationId, int> _restored = [];
+    private long _restoredAt;
+
     /// <summary>The index from which entries must be applied again to a table as it is now.</summary>
+    /// <exception cref="IOException">The table cannot be written.</exception>
     public long ReplayFromNow()
     {
-        lock (_gate) return _state.OldestNeeded ?? Math.Max(AppliedIndex + 1, _replayFrom);
+        lock (_gate)
+        {
+            var oldest = _state.OldestNeeded;
+            if (_restoredAt > 0 && !(oldest <= _restoredAt)) ForgetRestored();
+            return Math.Max(oldest ?? Math.Max(AppliedIndex + 1, _replayFrom), _restoredAt + 1);
+        }
+    }
+
+    private void ForgetRestored()
+    {
+        _parts.Replicants.ForgetRestored(Founding.Id);
+        _restored.Clear();
+        _restoredAt = 0;
     }
 
     /// <summary>A checkpoint is durable: what lies before <paramref name="index"/> is not needed again.</summary>
     public void Checkpointed(long index)
     {
         Interlocked.Exchange(ref _replayFrom, index);
-        _parts.Journal.ForgetBefore(Founding.Id, index);
+        _parts.Journal.ForgetBefore(Founding.Id, Math.Min(index, Look(state => state.OldestNeeded) ?? index));
+    }
+
+    // After a start: what an earlier snapshot brought, unless it was not durable in time, or is over.
+    private void TakeRestored()
+    {
+        if (_parts.Replicants.RestoredOf(Founding.Id) is not { } kept || kept.Index + 1 != _replayFrom) return;
+        _restoredAt = kept.Index;
+        for (var number = 0; number < kept.Count; number++)
+        {
+            if (Import(_parts.Replicants.RestoredPiece(Founding.Id, kept.Index, number), _state, []) is { } id) _restored[id] = number;
+        }
     }
 
     /// <inheritdoc/>
@@ -58,11 +86,23 @@ internal sealed partial class GroupRunner
     {
         var records = new List<ReplicantRecord>();
         var state = new GroupState(_parts.Site, Founding.Sites, key => _parts.Replicants.MovesOf(Founding.Id, key), _parts.Replicants.RemovedFrom(Founding.Id));
-        await foreach (var piece in pieces.WithCancellation(cancellation)) Import(piece.ToArray(), state, records);
+        var restored = new Dictionary<OperationId, int>();
+        var kept = 0;
+        await foreach (var piece in pieces.WithCancellation(cancellation))
+        {
+            var id = Import(piece.ToArray(), state, records);
+            if (piece.Span[0] is not ((byte)'O' or (byte)'C')) continue;
+            if (id is { } operation) restored[operation] = kept;
+            _parts.Replicants.KeepRestoredPiece(Founding.Id, index, kept++, piece.Span);
+        }
+
         lock (_gate)
         {
+            _parts.Replicants.KeepRestored(Founding.Id, index, kept);
             AppliedIndex = index;
-            _state = state;
+            (_state, _restoredAt) = (state, index);
+            _restored.Clear();
+            foreach (var (id, number) in restored) _restored[id] = number;
             var names = records.Select(record => record.Key).ToHashSet();
             var gone = new List<ReplicantKey>();
             _parts.Replicants.Visit(record =>
@@ -75,11 +115,17 @@ internal sealed partial class GroupRunner
             _waiters.AllChanged();
             PulseAny();
             _seenUntil = Math.Max(_seenUntil, index);
+        }
+
+        // From here on the log does not hold what came before.
+        await _parts.Checkpoint();
+        lock (_gate)
+        {
             if (_replayed) StartAll();
         }
     }
 
-    private void Import(byte[] piece, GroupState into, List<ReplicantRecord> records)
+    private OperationId? Import(byte[] piece, GroupState into, List<ReplicantRecord> records)
     {
         var reader = new EntryReader(piece);
         var tag = reader.Byte();
@@ -87,14 +133,14 @@ internal sealed partial class GroupRunner
         if (tag == (byte)'R' && ReplicantRecord.Decode(bytes) is { } record)
         {
             records.Add(record);
-            return;
+            return null;
         }
 
         if (tag == (byte)'M' && ReplicantMoves.Decode(bytes) is { } marks)
         {
             _parts.Replicants.Keep(Founding.Id, marks);
             into.Import(marks);
-            return;
+            return null;
         }
 
         if (tag == (byte)'X')
@@ -102,13 +148,13 @@ internal sealed partial class GroupRunner
             var (gone, at) = (Encoding.ASCII.GetString(bytes.Span), reader.Number());
             _parts.Replicants.KeepRemoved(Founding.Id, gone, at);
             into.ImportRemoved(gone, at);
-            return;
+            return null;
         }
 
         if (tag == (byte)'C' && GroupEntry.Decode(bytes) is ClosingEntry closing)
         {
             into.Import(reader.Number(), closing);
-            return;
+            return closing.Deletion.Id;
         }
 
         if (tag != (byte)'O' || GroupEntry.Decode(bytes) is not ProposedEntry proposed) throw new IOException("a piece of a snapshot is not understood");
@@ -117,6 +163,7 @@ internal sealed partial class GroupRunner
             var state = OperationState.Import(ref reader, proposed.Operation, Founding.Sites) ?? throw new IOException("a piece of a snapshot is not understood");
             Keep(proposed.Operation);
             into.Import(state);
+            return state.Id;
         }
     }
 }

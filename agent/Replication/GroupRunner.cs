@@ -28,6 +28,9 @@ internal sealed record GroupRunnerParts
     /// <summary>The host of the groups, once it is open.</summary>
     public required Task<IGroupHost> Host { get; init; }
 
+    /// <summary>Makes the table durable, with all that groups have made of it so far.</summary>
+    public required Func<Task> Checkpoint { get; init; }
+
     /// <summary>Finds the runner of another group.</summary>
     public Func<GroupId, GroupRunner?> Find { get; init; } = static _ => null;
 
@@ -79,7 +82,8 @@ internal sealed partial class GroupRunner : IGroupMachine
         (Founding, _parts, _replayFrom) = (founding, parts, replayFrom);
         _movesKept = parts.Replicants.HasMoves(founding.Id) ? key => parts.Replicants.MovesOf(founding.Id, key) : null;
         _state = new GroupState(parts.Site, founding.Sites, _movesKept, parts.Replicants.RemovedFrom(founding.Id));
-        parts.Journal.ForgetBefore(founding.Id, replayFrom);
+        TakeRestored();
+        parts.Journal.ForgetBefore(founding.Id, Math.Min(replayFrom, _state.OldestNeeded ?? replayFrom));
         _reports = new AppliedReports(parts.Site, entry => ProposeAsync(entry, () => !entry.Applied.Any(one => IsPendingHere(one.Id))), parts.Time);
     }
 

@@ -59,9 +59,11 @@ internal sealed partial class Replicator
         await _checkpointing.WaitAsync();
         try
         {
-            var from = Groups.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
+            // Also of groups that cannot be used yet, or are not known again: else a start would ask for what their logs have let go of.
+            var from = _runners.Values.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
             if (from.All(pair => pair.Key.ReplayFrom == pair.Value)) return;
-            await _parts.Table.CheckpointAsync(CheckpointMark.Write(from.Select(pair => (pair.Key.Founding.Id, pair.Value))), _closing.Token);
+            var unknown = _replayFrom.Where(pair => !_runners.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value));
+            await _parts.Table.CheckpointAsync(CheckpointMark.Write(from.Select(pair => (pair.Key.Founding.Id, pair.Value)).Concat(unknown)), _closing.Token);
             foreach (var (runner, index) in from) runner.Checkpointed(index);
             _parts.Contents.Sweep(TimeSpan.FromHours(1));
         }

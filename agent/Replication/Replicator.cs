@@ -89,6 +89,7 @@ internal sealed partial class Replicator : IAsyncDisposable
             Host = _opened.Task,
             UnderWay = new SemaphoreSlim(Bounds.OperationsUnderWayMax),
             Find = Find,
+            Checkpoint = CheckpointAsync,
             Closing = _closing.Token,
             Warn = parts.Warn,
         };

@@ -100,6 +100,39 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task What_a_snapshot_brought_is_there_after_a_start_until_it_is_over()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (from, _) = all.Sites[0].ByHand();
+        await from.ApplyAsync(1, new ProposedEntry(all.Create(1, "Site1", "a")).Encode(), true);
+        await from.ApplyAsync(2, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "m", new ServiceResult(201, "17", "")).Encode(), true);
+        await from.ApplyAsync(3, new ProposedEntry(all.Put(2, "Site1", "m", "a", "later")).Encode(), true);
+        var pieces = new List<ReadOnlyMemory<byte>>();
+        await foreach (var piece in from.CaptureAsync()) pieces.Add(piece);
+
+        // The power goes right after it was restored: the log holds nothing of what it stands for.
+        var (to, _) = all.Sites[1].ByHand();
+        await to.RestoreAsync(3, Each(pieces));
+        Assert.Equal(4, to.ReplayFrom);
+        var (again, replicants) = all.Sites[1].ByHand();
+        Assert.Equal(4, again.ReplayFrom);
+        Assert.Equal(["Site1=applied; Site2=pending; Site3=pending", "Site1=pending; Site2=pending; Site3=pending"], again.Look(state => state.Open.Select(one => one.Describe()).ToArray()));
+        Assert.Equal("17", replicants.Find(again.Founding.Id, new ReplicantKey("numbers", "/v1/things", "m"))?.LocalIds["Site1"]);
+        Assert.Equal(new OperationId(2), (await again.ReadAsync(again.Look(state => state.Open.Last()))).Id);
+
+        // As long as something of it is open it is kept with the table.
+        await again.ApplyAsync(4, new OutcomeEntry(new OperationId(2), "Site1", Decision.Accepted, "", new ServiceResult(200, "", "")).Encode(), true);
+        foreach (var site in new[] { "Site2", "Site3" }) await again.ApplyAsync(site == "Site2" ? 5 : 6, new AppliedEntry(new OperationId(1), site, SiteResult.Applied, new ServiceResult(201, "9", "")).Encode(), true);
+        await all.Sites[1].CheckpointAsync();
+        Assert.Equal((4, 1), (again.ReplayFrom, again.Look(state => state.OpenCount)));
+        foreach (var site in new[] { "Site2", "Site3" }) await again.ApplyAsync(site == "Site2" ? 7 : 8, new AppliedEntry(new OperationId(2), site, SiteResult.Applied, new ServiceResult(200, "", "")).Encode(), true);
+        await all.Sites[1].CheckpointAsync();
+        Assert.Equal((9, null), (again.ReplayFrom, replicants.RestoredOf(again.Founding.Id)));
+        var (last, _) = all.Sites[1].ByHand();
+        Assert.Equal((9, 0), (last.ReplayFrom, last.Look(state => state.OpenCount)));
+    }
+
+    [Fact]
     public async Task A_snapshot_tells_which_sites_were_removed()
     {
         using var all = new SimulatedReplicas(1);

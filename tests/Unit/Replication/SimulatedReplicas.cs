@@ -155,7 +155,17 @@ internal sealed class SimulatedReplicas : IDisposable
             _table = _table?.Crash() ?? new MemoryReplicantTable();
             var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
             var parts = PartsOf(journal, new TaskCompletionSource<IGroupHost>().Task, CancellationToken.None);
-            return (new GroupRunner(new GroupFounding { Sites = Names }, parts, 1), parts.Replicants);
+            var founding = new GroupFounding { Sites = Names };
+            Runner = new GroupRunner(founding, parts, CheckpointMark.Read(_table.Mark).GetValueOrDefault(founding.Id, 1));
+            return (Runner, parts.Replicants);
+        }
+
+        /// <summary>Makes the table durable.</summary>
+        public async Task CheckpointAsync()
+        {
+            var from = Runner!.ReplayFromNow();
+            await _table!.CheckpointAsync(CheckpointMark.Write([(Runner.Founding.Id, from)]));
+            Runner.Checkpointed(from);
         }
 
         public async Task FoundAsync() => await _host!.FoundAsync(Names, null);
@@ -194,6 +204,7 @@ internal sealed class SimulatedReplicas : IDisposable
                 Time = all._time,
                 UnderWay = new SemaphoreSlim(16),
                 Host = host,
+                Checkpoint = CheckpointAsync,
                 Closing = closing,
                 Warn = all.Warnings.Enqueue,
             };
