@@ -414,6 +414,12 @@ public static class Bounds
     /// <summary>How long a client waits for the outcome of its operation before it is answered with 504, in milliseconds.</summary>
     public const int OperationWaitMaxMs = 50_000;
 
+    /// <summary>
+    /// How long after its sender has gone a service may still carry out a request, in milliseconds: what may have been under way
+    /// when the agent ended is neither looked for nor sent again before so long after the start.
+    /// </summary>
+    public const int AbandonedTimeMaxMs = 5_000;
+
     /// <summary>How long a deciding site may be out of reach before another one decides, in milliseconds.</summary>
     public const int DeciderSilentMaxMs = 5_000;
 

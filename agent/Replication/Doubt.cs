@@ -40,7 +40,7 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
     public async Task<Looked> FindCreatedAsync(ExecutionTask task, CancellationToken cancellation)
     {
         var operation = task.Operation;
-        if (task.Replicant is { } known && known.CreatedBy != task.State.Makes) return new Looked(false);
+        if (requests.IsOfAnotherCreate(task)) return new Looked(false);
         if (task.State.Key.MetaId.Length > 0)
         {
             var item = await AskAsync(operation, requests.ItemPath(task), cancellation);

@@ -88,7 +88,12 @@ internal sealed partial class GroupRunner
         var state = next.Operation;
         try
         {
-            if (mayBeExecuted) await CaughtUpAsync();
+            if (mayBeExecuted)
+            {
+                await CaughtUpAsync();
+                await _parts.EarlierRunOver;
+            }
+
             await _parts.UnderWay.WaitAsync();
             try
             {

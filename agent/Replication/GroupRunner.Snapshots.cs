@@ -21,6 +21,8 @@ internal sealed partial class GroupRunner
     {
         lock (_gate)
         {
+            // What an entry made, and the table has not taken in, is made again from all that the log holds now.
+            if (_carried < _effects.Count) return _replayFrom;
             var oldest = _state.OldestNeeded;
             if (_restoredAt > 0 && !(oldest <= _restoredAt)) ForgetRestored();
             return Math.Max(oldest ?? Math.Max(AppliedIndex + 1, _replayFrom), _restoredAt + 1);
@@ -101,6 +103,7 @@ internal sealed partial class GroupRunner
             _parts.Replicants.KeepRestored(Founding.Id, index, kept);
             AppliedIndex = index;
             (_state, _restoredAt) = (state, index);
+            _effects.Clear();
             _restored.Clear();
             foreach (var (id, number) in restored) _restored[id] = number;
             var names = records.Select(record => record.Key).ToHashSet();

@@ -146,6 +146,10 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     public bool IsAnothers(ExecutionTask task, string localId) =>
         ids.MetaIdOf(task.State.Key, task.Operation.Resource, localId) is { } metaId && metaId != task.State.Key.MetaId;
 
+    /// <summary>Whether the replica here is what another create has made. That of a later one is not made here before this one is done.</summary>
+    public bool IsOfAnotherCreate(ExecutionTask task) =>
+        task.Replicant is { } known && known.CreatedBy != task.State.Makes && known.LocalIds.ContainsKey(site);
+
     /// <summary>A meta-id for a replicant that has none yet, and this id at a site.</summary>
     public string MetaIdFor(OperationState create, string localId) =>
         MetaIdFor(localId, profiles.For(create.Key.Service).Resources.GetValueOrDefault(create.Resource));

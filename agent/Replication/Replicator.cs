@@ -87,6 +87,7 @@ internal sealed partial class Replicator : IAsyncDisposable
             Contents = parts.Contents,
             Time = parts.Time,
             Host = _opened.Task,
+            EarlierRunOver = Task.Delay(TimeSpan.FromMilliseconds(Bounds.AbandonedTimeMaxMs), parts.Time, _closing.Token),
             UnderWay = new SemaphoreSlim(Bounds.OperationsUnderWayMax),
             Find = Find,
             Checkpoint = CheckpointAsync,

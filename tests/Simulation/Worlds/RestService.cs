@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Cheops.Agent.Transport;
+using Cheops.Proto;
 
 namespace Cheops.Tests.Simulation.Worlds;
 
@@ -37,7 +38,7 @@ internal sealed class RestService(World world, string site, int firstId)
     /// <summary>Lets it misbehave until the mishap is ended.</summary>
     public Action Misbehave(Mishap mishap)
     {
-        var one = (mishap, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+        var one = (mishap, new TaskCompletionSource());
         _mishaps.Add(one);
         return () =>
         {
@@ -79,7 +80,7 @@ internal sealed class RestService(World world, string site, int firstId)
         {
             while (await Message.ReadAsync(channel) is { } asked)
             {
-                if (await AnswerAsync(asked) is not { } answer) return;
+                if (await AnswerAsync(asked, channel) is not { } answer) return;
                 await channel.Output.WriteAsync(answer);
             }
         }
@@ -89,7 +90,7 @@ internal sealed class RestService(World world, string site, int firstId)
         }
     }
 
-    private async Task<byte[]?> AnswerAsync(Message asked)
+    private async Task<byte[]?> AnswerAsync(Message asked, Channel channel)
     {
         await Task.Delay(TimeSpan.FromMicroseconds(_chance.Next(100, 20_000)), world.Clock);
         if (_mishaps.Count == 0 || _chance.Next(10) < 3) return Encoded(Execute(asked));
@@ -108,11 +109,26 @@ internal sealed class RestService(World world, string site, int firstId)
                 Execute(asked);
                 return null;
             case Mishap.Hangs:
-                await ends.Task;
-                return Encoded(Execute(asked));
+                return await HangAsync(asked, channel, ends.Task);
             default:
                 return null;
         }
+    }
+
+    // Before it does what it is asked, or after. When whoever asked goes away, it may still do it, but not for ever.
+    private async Task<byte[]?> HangAsync(Message asked, Channel channel, Task ends)
+    {
+        (int Status, string Body)? done = _chance.Next(2) == 0 ? Execute(asked) : null;
+        var gone = channel.Input.ReadAsync().AsTask();
+        if (await Task.WhenAny(ends, gone) == gone)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(_chance.Next(Bounds.AbandonedTimeMaxMs * 19 / 20)), world.Clock);
+            if (done is null && _chance.Next(2) == 0) Execute(asked);
+            return null;
+        }
+
+        await channel.Output.WriteAsync(Encoded(done ?? Execute(asked), ("Connection", "close")));
+        return null;
     }
 
     private static string Describe(Mishap mishap) => mishap switch
@@ -125,8 +141,8 @@ internal sealed class RestService(World world, string site, int firstId)
         _ => "drops the connection",
     };
 
-    private static byte[] Encoded((int Status, string Body) answer) =>
-        Message.Encode(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {answer.Status} Said"), answer.Body, ("Content-Type", "application/json"));
+    private static byte[] Encoded((int Status, string Body) answer, params ReadOnlySpan<(string, string)> fields) =>
+        Message.Encode(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {answer.Status} Said"), answer.Body, [("Content-Type", "application/json"), .. fields]);
 
     // ---- what it does -----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ public sealed partial class WorldTests(ITestOutputHelper output)
     [Fact]
     public void Many_seeds_break_no_promise()
     {
-        // Not drawn anew as long as some 1 in 200 still fails (CHANGELOG, known limits): scripts/simulate draws.
+        // scripts/simulate draws anew.
         const int first = 70_000;
         var (watch, count, simulated) = (Stopwatch.StartNew(), 0, TimeSpan.Zero);
         while (count < SeedsMax && watch.Elapsed < SeedsTimeMax) simulated += Passes(unchecked(first + count++), new Wishes()).Simulated;

@@ -8,12 +8,12 @@ namespace Cheops.Tests.System.Soak;
 
 /// <summary>
 /// The campaign of <c>scripts/soak</c>: agents as processes in network namespaces, clients that change and read, faults at
-/// random, and the checkers of the simulation as judges. Set by CHEOPS_TEST_MINUTES (default 2), CHEOPS_TEST_SITES (3 to 5)
+/// random, and the checkers of the simulation as judges. Set by CHEOPS_TEST_MINUTES (default 5), CHEOPS_TEST_SITES (3 to 5)
 /// and CHEOPS_TEST_SEED, which repeats a run's choices; CHEOPS_TEST_PROGRESS names a file to follow it.
 /// </summary>
 public sealed class SoakTests(ITestOutputHelper output)
 {
-    private const double DefaultMinutes = 2;
+    private const double DefaultMinutes = 5;
 
     private static readonly TimeSpan TellEvery = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan RestWithin = TimeSpan.FromMinutes(3);

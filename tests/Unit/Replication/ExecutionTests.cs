@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using Cheops.Agent.Collaboration;
 using Cheops.Agent.Identity;
@@ -15,7 +16,10 @@ namespace Cheops.Tests.Unit.Replication;
 /// <summary>One operation against one service, of which nothing can be found again by looking.</summary>
 public sealed class ExecutionTests : IDisposable
 {
-    private const string Profile = """{ "profile": "p", "services": { "shop": { "resources": { "marks": { "collection": "/v1/marks" } } } } }""";
+    private const string Profile = """
+        { "profile": "p", "services": { "shop": { "resources": {
+            "marks": { "collection": "/v1/marks" }, "names": { "collection": "/v1/names", "id": "name", "idChosenBy": "client" } } } } }
+        """;
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cheops-unit-");
     private readonly FakeTimeProvider _time = new();
@@ -85,6 +89,27 @@ public sealed class ExecutionTests : IDisposable
         Assert.Equal(2, _shop.Asked);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_an_earlier_create_has_made_here_is_not_taken_for_ones_own_and_what_a_later_one_will_make_hides_nothing(bool isHere)
+    {
+        var key = new ReplicantKey("shop", "/v1/names", "a");
+        var create = Create(decides: false, mayBeExecuted: true);
+        var operation = create.Operation with { Replicant = key, Resource = "names", Target = "/v1/names", Repetition = Repetition.Lookup };
+        var record = new ReplicantRecord
+        {
+            Key = key,
+            Resource = "names",
+            Group = default,
+            CreatedBy = new OperationId(2),
+            LocalIds = ImmutableSortedDictionary<string, string>.Empty.Add(isHere ? "Site1" : "Site2", "a"),
+        };
+        _shop.Status = 200;
+        var verdict = await CarryOutAsync(create with { Operation = operation, State = new OperationState(operation, 1, "Site2", ["Site1", "Site2"]), Replicant = record });
+        Assert.Equal((VerdictKind.Done, isHere ? "POST" : "GET", 1), (verdict.Kind, _shop.Method, _shop.Asked));
+    }
+
     private Task<Verdict> CarryOutAsync(ExecutionTask task) =>
         task.Decides ? _execution.DecideAsync(task, CancellationToken.None) : _execution.FollowAsync(task, CancellationToken.None);
 
@@ -94,11 +119,13 @@ public sealed class ExecutionTests : IDisposable
 
         public int Asked { get; private set; }
 
+        public string Method { get; private set; } = "";
+
         public int Status { get; set; } = 201;
 
         public Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation)
         {
-            Asked++;
+            (Asked, Method) = (Asked + 1, send.Method);
             return Task.FromResult(new ServiceReply(ReplyKind.Answered, new KeptAnswer(Status, default, """{"id":1003}"""u8.ToArray()), ""));
         }
     }

@@ -1,3 +1,5 @@
+using Cheops.Agent.Replication.State;
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 using Cheops.Raft.Simulated;
 using Xunit.Abstractions;
@@ -39,6 +41,45 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         await QuietAsync(all);
         Assert.Equal(["v20"], all.Sites[1].Things.ThingsOf("a"));
         Assert.Equal(sent, all.Sites[1].Things.Changes);
+    }
+
+    [Fact]
+    public async Task What_a_service_executes_after_its_agent_has_gone_is_not_sent_again()
+    {
+        using var all = new SimulatedReplicas(1);
+        foreach (var site in all.Sites) site.Start();
+        await Pass(all, all.Sites[0].FoundAsync());
+        var (first, things) = (all.Sites[0], all.Sites[0].Things);
+        things.Hangs = true;
+        _ = Quiet(first.Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await all.UntilAsync("it is under way", () => things.Waiting == 1);
+        first.Crash();
+        things.Hangs = false;
+        first.Start();
+        for (var ms = 0; ms < Bounds.AbandonedTimeMaxMs - 100; ms += 5) await all.PassAsync();
+        things.ExecuteLate();
+        await QuietAsync(all);
+        Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ThingsOf("a")));
+    }
+
+    [Fact]
+    public async Task What_the_table_has_not_taken_in_is_applied_again_from_its_operation_on()
+    {
+        using var all = new SimulatedReplicas(1);
+        foreach (var site in all.Sites) site.Start();
+        await Pass(all, all.Sites[0].FoundAsync());
+        var full = all.Sites[1];
+        (full.Things.Executed, full.Things.LostPerMille) = (full.FillTable, 1000);
+        var submitted = all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None);
+        await Pass(all, submitted);
+        var (operation, _) = await submitted;
+        await all.UntilAsync("the others have done it", () => StepAt("Site3") == SiteStep.Applied);
+        full.Things.LostPerMille = 0;
+        await all.UntilAsync("all have done it", () => StepAt("Site2") == SiteStep.Applied && all.Sites[0].Runner!.Look(state => state.OpenCount == 0));
+        Assert.True(full.Runner!.ReplayFromNow() <= operation.Index);
+        Assert.True(all.Sites[0].Runner!.ReplayFromNow() > operation.Index);
+
+        SiteStep StepAt(string site) => full.Runner!.Look(state => state.TryFind(operation.Id, out var one) ? one.StepAt(site) : SiteStep.Pending);
     }
 
     [Theory]

@@ -7,6 +7,7 @@ using Cheops.Agent.Mesh;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Replication;
 using Cheops.Agent.Transport;
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 using Cheops.Raft;
 using Cheops.Raft.Simulated;
@@ -133,6 +134,9 @@ internal sealed class SimulatedReplicas : IDisposable
         /// <summary>What it does not know yet since it was started.</summary>
         public Settling? Settling { get; private set; }
 
+        /// <summary>The disk has no more room for the table.</summary>
+        public void FillTable() => _table!.Capacity = _table.DiskBytes;
+
         /// <summary>Starts the agent; with its group, which is founded by the first that needs it.</summary>
         public void Start()
         {
@@ -205,6 +209,7 @@ internal sealed class SimulatedReplicas : IDisposable
                 UnderWay = new SemaphoreSlim(16),
                 Host = host,
                 Checkpoint = CheckpointAsync,
+                EarlierRunOver = Task.Delay(TimeSpan.FromMilliseconds(Bounds.AbandonedTimeMaxMs), all._time, closing),
                 Closing = closing,
                 Warn = all.Warnings.Enqueue,
             };

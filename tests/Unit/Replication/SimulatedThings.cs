@@ -14,6 +14,7 @@ internal sealed class SimulatedThings(int firstId, Random chance)
 {
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, (string Key, string Value)> _things = [];
+    private readonly List<(string Method, string Path, string Body)> _late = [];
     private int _next = firstId;
 
     /// <summary>Called when a change was executed and is not answered yet.</summary>
@@ -21,6 +22,18 @@ internal sealed class SimulatedThings(int firstId, Random chance)
 
     /// <summary>How many changes were executed.</summary>
     public int Changes { get; private set; }
+
+    /// <summary>Whether a change waits, and is executed by <see cref="ExecuteLate"/> only, whatever became of whoever sent it.</summary>
+    public bool Hangs { get; set; }
+
+    /// <summary>How many changes wait.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate) return _late.Count;
+        }
+    }
 
     /// <summary>Of a thousand requests, those whose answer is lost, executed or not.</summary>
     public int LostPerMille { get; set; }
@@ -38,6 +51,25 @@ internal sealed class SimulatedThings(int firstId, Random chance)
     public void Crash(CancellationTokenSource agent)
     {
         lock (_gate) agent.Cancel();
+    }
+
+    /// <summary>Executes the changes that wait, for senders that are gone.</summary>
+    public void ExecuteLate()
+    {
+        lock (_gate)
+        {
+            foreach (var (method, path, body) in _late) Execute(method, path, body, CancellationToken.None);
+            _late.Clear();
+        }
+    }
+
+    private bool IsLate(string method, string path, string body)
+    {
+        lock (_gate)
+        {
+            if (Hangs && method != "GET") _late.Add((method, path, body));
+            return Hangs && method != "GET";
+        }
     }
 
     private (int Status, string Body) Execute(string method, string path, string body, CancellationToken crashed)
@@ -87,6 +119,7 @@ internal sealed class SimulatedThings(int firstId, Random chance)
             var body = send.Body is null ? "" : Encoding.UTF8.GetString((await send.Body.ReadAsync()).Span);
             crashed.ThrowIfCancellationRequested();
             if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "lost on the way");
+            if (things.IsLate(send.Method, Encoding.ASCII.GetString(send.Target.Span), body)) await Task.Delay(Timeout.Infinite, crashed);
             var (status, answer) = things.Execute(send.Method, Encoding.ASCII.GetString(send.Target.Span), body, crashed);
             if (send.Method != "GET") things.Executed?.Invoke();
             if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "the answer was lost");
