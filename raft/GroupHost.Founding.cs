@@ -52,11 +52,13 @@ public sealed partial class GroupHost
         {
             if (_accepted.TryGetValue(founding.Id, out var accepted)) return accepted;
             if (_groups.TryGetValue(founding.Id, out var group)) return group.Record;
-            var members = founding.Voters.Select(v => new RosterEntry(v, _site.IncarnationOf(v))).ToArray();
+            // Two sites must both be there. Of more one may be away: if it comes back with other data, the others let these in.
+            var members = founding.Voters.Select(v => new RosterEntry(v, founding.Sites.Length > 2 ? _site.LastIncarnationOf(v) : _site.IncarnationOf(v))).ToArray();
             if (members.FirstOrDefault(m => m.Incarnation.IsUnknown) is { Site: { } stranger })
             {
                 throw new GroupException(
-                    GroupError.NotFounded, $"the group of {string.Join(", ", founding.Voters)} is not founded: {stranger} was never met");
+                    GroupError.NotFounded,
+                    $"the group of {string.Join(", ", founding.Voters)} is not founded: {stranger} {(founding.Sites.Length > 2 ? "was never met" : "is not reached")}");
             }
 
             var record = FoundingRules.Begin(members, founding.Witness is not null, _site.Name);

@@ -49,6 +49,9 @@ internal sealed class GroupSite : IDisposable
         ? Post.Incarnation
         : Incarnation.Of(Transport.Peer(site) is { IsUp: true } peer ? peer.Incarnation : "");
 
+    /// <summary>The incarnation of a site, or the one with which it was met last; unknown for one that was never met.</summary>
+    public Incarnation LastIncarnationOf(string site) => IncarnationOf(site) is { IsUnknown: false } now ? now : Met.GetValueOrDefault(site);
+
     /// <summary>Cancelled when the host closes.</summary>
     public CancellationToken Closing { get; }
 

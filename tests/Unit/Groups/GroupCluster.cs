@@ -34,6 +34,9 @@ public abstract class GroupCluster : IAsyncDisposable
         return await RunAsync(Host(sites[0]).FoundAsync([.. sites], null).AsTask());
     }
 
+    /// <summary>Founds a group of sites of which some may be away.</summary>
+    public Task<IReplicaGroup> FoundAwayAsync(params string[] sites) => RunAsync(Host(sites[0]).FoundAsync([.. sites], null).AsTask());
+
     /// <summary>The group at another site, once it is known there.</summary>
     public async Task<IReplicaGroup> FindAsync(string site, GroupId group)
     {

@@ -93,6 +93,40 @@ public sealed class RaftHostTests : IAsyncLifetime
         await _cluster.UntilAsync(() => _cluster.Host("B").Find(id)?.Status.Generation >= 2 && _cluster.Machine("B", id).Entries is ["one", "two"], "B is let in");
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_group_of_three_is_founded_while_one_that_was_met_is_away(bool isWiped)
+    {
+        foreach (var site in new[] { "A", "B" })
+        {
+            var pair = await _cluster.FoundAsync(site, "C");
+            await _cluster.InsistAsync(() => pair, "met");
+        }
+
+        await _cluster.CrashAsync("C");
+        var group = await _cluster.FoundAwayAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await _cluster.InsistAsync(() => group, "one");
+        if (isWiped) _cluster.Wipe("C");
+        await _cluster.StartAsync("C");
+        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id) is { } found && _cluster.Machine("C", id).Entries is ["one"] && found.Status.Generation == (isWiped ? 2 : 1), "C is of it");
+        // One that was wiped votes only when it has met all others again.
+        if (!isWiped) await _cluster.CrashAsync("B");
+        await _cluster.InsistAsync(() => group, "two");
+        await _cluster.UntilAsync(() => _cluster.Machine("C", id).Entries is ["one", "two"], "C counts");
+    }
+
+    [Fact]
+    public async Task A_group_is_not_founded_with_a_site_that_was_never_met()
+    {
+        await _cluster.StartAsync("A");
+        await _cluster.StartAsync("B");
+        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.FoundAwayAsync("A", "B", "C"));
+        Assert.Equal(GroupError.NotFounded, e.Error);
+        Assert.Contains("C was never met", e.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_site_that_is_removed_counts_no_longer()
     {
