@@ -105,6 +105,36 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
         await QuietAsync();
     }
 
+    [Theory]
+    [InlineData("pod", "/api/v1/namespaces/default/pods/mover")]
+    [InlineData("deployment", "/apis/apps/v1/namespaces/default/deployments/mover")]
+    [InlineData("service", "/api/v1/namespaces/default/services/mover")]
+    public async Task ASiteIsRemovedFromAReplicantAndAddedAgain(string kind, string path)
+    {
+        var body = kind switch
+        {
+            "pod" => Pod("mover"),
+            "deployment" => Deployment("mover", 1),
+            _ => """{"apiVersion":"v1","kind":"Service","metadata":{"name":"mover"},"spec":{"selector":{"app":"mover"},"ports":[{"port":80}]}}""",
+        };
+        (await sites.RunWithAsync(body, 1, "user", Both, "create", "-f", "-")).Succeeded();
+        await ComesToAsync(2, kind, "mover", "{.metadata.name}", "mover");
+        (await sites.Mesh[2].CheopsAsync("replicants", "remove-site", path, "Site2", "--delete-replica")).Succeeded();
+        await ComesToAsync(2, kind, "mover", "{.metadata.name}", null);
+        (await sites.RunAsync(1, "user", "", "label", kind, "mover", "while=away")).Succeeded();
+
+        // What it has become since is made anew where it was deleted, and is one replicant again.
+        (await sites.Mesh[1].CheopsAsync("replicants", "add-site", path, "Site2")).Succeeded();
+        await ComesToAsync(2, kind, "mover", "{.metadata.labels.while}", "away");
+        (await sites.RunAsync(2, "user", "", "label", kind, "mover", "by=Site2")).Succeeded();
+        await ComesToAsync(1, kind, "mover", "{.metadata.labels.by}", "Site2");
+        await ComesToAsync(2, kind, "mover", "{.metadata.labels.by}", "Site2");
+        (await sites.RunAsync(1, "user", "", "delete", kind, "mover")).Succeeded();
+        await ComesToAsync(1, kind, "mover", "{.metadata.name}", null);
+        await ComesToAsync(2, kind, "mover", "{.metadata.name}", null);
+        await QuietAsync();
+    }
+
     [Fact]
     public async Task WhatTheApplicationRefusesIsNowhere()
     {
