@@ -51,6 +51,19 @@ public sealed class OpenStackSites : IAsyncLifetime
         File.SetUnixFileMode(CredentialFile(site), UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
+    /// <summary>
+    /// As <c>glance-manage db purge_images_table</c> does: without it Glance refuses an id for ever that a deleted image had.
+    /// </summary>
+    internal async Task PurgeImagesAsync(int site) => (await Commands.ShellAsync(
+        $$"""
+        python3 - '{{Path.Combine(_state, $"site-{site}", "db", "glance.sqlite")}}' <<'END'
+        import sqlite3, sys
+        with sqlite3.connect(sys.argv[1], timeout=30) as db:
+            for table in ('image_properties', 'image_tags', 'image_members', 'image_locations', 'images'):
+                db.execute(f'DELETE FROM {table} WHERE deleted != 0')
+        END
+        """)).Succeeded();
+
     /// <summary>Ends a site's glance.</summary>
     internal Task StopGlanceAsync(int site) =>
         Commands.ShellAsync($"read -r pid _ <'{Path.Combine(_state, $"site-{site}", "run", "glance.pid")}'; kill -TERM \"$pid\"; while kill -0 \"$pid\" 2>/dev/null; do sleep 0.05; done");

@@ -79,20 +79,38 @@ public sealed class OpenStackTests(OpenStackSites sites) : IClassFixture<OpenSta
         await sites.TellAsync(2, null, "image", "set", "--name", "renamed", image);
         await HasAsync(1, image, "name", "renamed");
         await HasAsync(2, image, "name", "renamed");
+
+        // A site is removed from it with its replica, and added again: it gets the image as it is now, data included. No user's
+        // token comes with a move: the sites act with their own credentials.
+        foreach (var site in (int[])[1, 2]) sites.WriteCredential(site, "secret");
+        (await sites.Mesh[2].CheopsAsync("replicants", "remove-site", image, "Site2", "--delete-replica")).Succeeded();
+        await AnswersAsync(2, image, "404");
+        await sites.PurgeImagesAsync(2);
+        (await sites.Mesh[1].CheopsAsync("replicants", "add-site", image, "Site2")).Succeeded();
+        await AnswersAsync(2, image, "200");
+        await HasAsync(2, image, "status", "active");
+        await HasAsync(2, image, "name", "renamed");
+        Assert.Equal(Convert.ToHexString(SHA256.HashData(data)), await SavedAsync(2, image));
+
         await sites.TellAsync(1, null, "image", "delete", image);
-        foreach (var site in (int[])[1, 2])
-        {
-            await Wait.UntilAsync(
-                $"the image is gone at Site{site}",
-                async () => (await sites.OpenStackAsync(site, null, "image", "show", image)).ExitCode != 0,
-                TimeSpan.FromMinutes(2),
-                sites.Mesh.Logs);
-        }
+        foreach (var site in (int[])[1, 2]) await AnswersAsync(site, image, "404");
+    }
+
+    // The glance of the site itself, asked without Cheops.
+    private async Task AnswersAsync(int site, string image, string status)
+    {
+        var token = await sites.TellAsync(site, null, "token", "issue", "-f", "value", "-c", "id");
+        await Wait.UntilAsync(
+            $"glance at Site{site} answers {status} when it is asked for the image",
+            async () => (await Commands.ShellAsync($"curl -sS -m 60 -o /dev/null -w '%{{http_code}}' -H 'X-Auth-Token: {token}' http://127.0.{site}.1:9292/v2/images/{image}")).Output == status,
+            TimeSpan.FromMinutes(2),
+            sites.Mesh.Logs);
     }
 
     [Fact]
     public async Task AChangeWhoseTokenWasRevokedIsCarriedOutWithTheSitesOwnCredential()
     {
+        foreach (var site in (int[])[1, 2]) sites.WriteCredential(site, "wrong");
         var token = await sites.TellAsync(1, null, "token", "issue", "-f", "value", "-c", "id");
         await sites.StopGlanceAsync(2);
         var create = await Commands.ShellAsync(
