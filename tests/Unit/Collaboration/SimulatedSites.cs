@@ -158,6 +158,9 @@ internal sealed class SimulatedSites : IAsyncDisposable
         /// <summary>What each service answers; null breaks the connection off.</summary>
         public Dictionary<string, Func<Asked, Task<string?>>> Services { get; } = [];
 
+        /// <summary>Services that answer a request's head, whatever follows it.</summary>
+        public HashSet<string> AnswerHeads { get; } = [];
+
         /// <summary>What each service was asked.</summary>
         public List<(string Service, Asked Asked)> Log { get; } = [];
 
@@ -174,7 +177,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
         private async Task ServeAsync(string service, Channel channel)
         {
             await using var ending = channel;
-            while (await RawHttp.ReadAsync(channel) is { } asked)
+            while (await RawHttp.ReadAsync(channel, headOnly: AnswerHeads.Contains(service)) is { } asked)
             {
                 lock (Log) Log.Add((service, asked));
                 if (await Services[service](asked) is not { } answer) return;
@@ -189,8 +192,16 @@ internal sealed class SimulatedSites : IAsyncDisposable
             var origin = new ExchangeOrigin { Service = service, Scheme = "http", ClientAddress = "192.0.2.1" };
             var serving = new ServerConnection(server, origin, Context()).RunAsync();
             var length = body.Length > 0 ? $"Content-Length: {body.Length}\r\n" : "";
-            await client.Output.WriteAsync(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: {service}.test\r\nConnection: close\r\n{fields}{length}\r\n{body}"));
+            var head = $"{method} {target} HTTP/1.1\r\nHost: {service}.test\r\nConnection: close\r\n{fields}{length}\r\n";
+            var waits = fields.Contains("Expect: 100-continue", StringComparison.Ordinal);
+            await client.Output.WriteAsync(Encoding.Latin1.GetBytes(waits ? head : head + body));
             var answer = await RawHttp.ReadAsync(client) ?? new Asked("", "");
+            if (waits && answer.FirstLine.Contains(" 100 ", StringComparison.Ordinal))
+            {
+                await client.Output.WriteAsync(Encoding.Latin1.GetBytes(body));
+                answer = await RawHttp.ReadAsync(client) ?? new Asked("", "");
+            }
+
             await client.DisposeAsync();
             await serving;
             return answer;
@@ -252,8 +263,8 @@ internal sealed class SimulatedSites : IAsyncDisposable
 /// <summary>Reads messages off a channel in the plainest way, for both sides of a test.</summary>
 internal static class RawHttp
 {
-    /// <summary>The next message; null at the end.</summary>
-    public static async Task<Asked?> ReadAsync(Channel channel)
+    /// <summary>The next message, or its head with what has come by then; null at the end.</summary>
+    public static async Task<Asked?> ReadAsync(Channel channel, bool headOnly = false)
     {
         var text = new StringBuilder();
         try
@@ -265,6 +276,7 @@ internal static class RawHttp
                 if (end >= 0)
                 {
                     var asked = new Asked(whole[..end], whole[(end + 4)..]);
+                    if (headOnly) return asked;
                     var length = asked.Field("Content-Length") is { } number ? int.Parse(number, CultureInfo.InvariantCulture) : 0;
                     var chunked = asked.Field("Transfer-Encoding") is not null;
                     if (chunked ? asked.Body.EndsWith("0\r\n\r\n", StringComparison.Ordinal) : asked.Body.Length >= length) return asked;

@@ -253,6 +253,19 @@ public sealed class ElsewhereTests : IAsyncLifetime
         Assert.Equal([status == "200" ? "put" : "made"], _stores["Site2"].Values);
     }
 
+    [Fact]
+    public async Task A_large_body_that_the_client_has_not_sent_yet_goes_on()
+    {
+        var thing = await MakeThingAsync("Site1", "Scope: Site1 & Site2\r\n");
+        _sites["Site3"].AnswerHeads.Add("shop");
+        var body = $$"""{"value":"put","pad":"{{new string('x', 300_000)}}"}""";
+        var answer = await AskAsync("Site3", "shop", "PUT", thing, "Content-Type: text/plain\r\nExpect: 100-continue\r\n", body);
+        Assert.True(Status(answer) == "200", answer.ToString());
+        await QuietAsync();
+        Assert.Equal(["put"], _stores["Site2"].Values);
+        AssertOwn404(await AskAsync("Site3", "shop", "PUT", $"{Things}/7", "Content-Type: text/plain\r\nExpect: 100-continue\r\n", body));
+    }
+
     /// <summary>What stands at paths: named by what is created, else by a number of its own.</summary>
     private sealed class Store(int next)
     {
