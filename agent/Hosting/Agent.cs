@@ -346,7 +346,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
             [.. _services.Values.OrderBy(service => service.Name, StringComparer.Ordinal).Select(service => new ServedService(service.Name, service.Counters)),
                 new ServedService(ServedService.Links, _linkCounters)]);
         AgentMetrics.Write(metrics, _services.Values, _mesh, _workflows, _bodies);
-        CollaborationMetrics.Write(metrics, _collaboration);
+        CollaborationMetrics.Write(metrics, _collaboration, _elsewhere);
     }
 
     private void MeshLine(string line, bool serious)

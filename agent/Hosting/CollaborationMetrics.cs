@@ -2,14 +2,19 @@ using Cheops.Agent.Api;
 using Cheops.Agent.Collaboration;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Planning;
+using Cheops.Agent.Replication;
 
 namespace Cheops.Agent.Hosting;
 
 /// <summary>Metrics of plans, and of requests sent to instances here and at other sites, under OpenTelemetry's name for HTTP clients.</summary>
 internal static class CollaborationMetrics
 {
-    public static void Write(MetricsWriter metrics, CollaborationCounters counters)
+    public static void Write(MetricsWriter metrics, CollaborationCounters counters, Elsewhere? elsewhere)
     {
+        metrics.Metric("cheops_elsewhere_paths_total", MetricKind.Counter, "Paths that the instance here answered with 404 and that may name a replicant of other sites: these were asked, or left alone since too much was asked.");
+        metrics.Sample(elsewhere?.AsksMade ?? 0, new MetricLabel("asked", "yes"));
+        metrics.Sample(elsewhere?.AsksLeft ?? 0, new MetricLabel("asked", "no"));
+
         metrics.Metric("cheops_plans_total", MetricKind.Counter, "Plans of clients' requests, by what became of them.");
         foreach (var fate in Enum.GetValues<PlanFate>()) metrics.Sample(counters.Plans(fate), new MetricLabel("fate", NameOf(fate)));
 

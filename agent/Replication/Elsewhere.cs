@@ -32,6 +32,14 @@ internal sealed class Elsewhere(string site, IMesh mesh, Replicator replicator, 
     private readonly Dictionary<(string Service, string Path), Task<Found?>> _asked = [];
     private readonly Queue<((string Service, string Path) Of, long At)> _oldest = [];
     private Holders _holders = new([], []);
+    private long _asksMade;
+    private long _asksLeft;
+
+    /// <summary>How many paths sites were asked of, for metrics.</summary>
+    public long AsksMade => Interlocked.Read(ref _asksMade);
+
+    /// <summary>How often no site was asked, since it was remembered of too many paths what they had said.</summary>
+    public long AsksLeft => Interlocked.Read(ref _asksLeft);
 
     /// <summary>Whether any site is there that holds replicas.</summary>
     public bool IsAny => CurrentHolders().Length > 0;
@@ -69,7 +77,13 @@ internal sealed class Elsewhere(string site, IMesh mesh, Replicator replicator, 
         {
             while (_oldest.TryPeek(out var oldest) && time.GetElapsedTime(oldest.At) >= Keep) _asked.Remove(_oldest.Dequeue().Of);
             if (_asked.TryGetValue(of, out var asked)) return asked;
-            if (_asked.Count >= Bounds.ElsewhereKeptMax) return null;
+            if (_asked.Count >= Bounds.ElsewhereKeptMax)
+            {
+                _asksLeft++;
+                return null;
+            }
+
+            _asksMade++;
             _oldest.Enqueue((of, time.GetTimestamp()));
             return _asked[of] = AskAllAsync(of.Service, of.Path);
         }

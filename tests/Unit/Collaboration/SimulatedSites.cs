@@ -122,6 +122,9 @@ internal sealed class SimulatedSites : IAsyncDisposable
         /// <summary>Its replication; null before there is one.</summary>
         public Replicator? Replicator { get; private set; }
 
+        /// <summary>Finds what other sites have; null before it replicates.</summary>
+        public Elsewhere? Elsewhere { get; private set; }
+
         /// <summary>The site's own credentials for its services.</summary>
         public IServiceCredentials Credentials { get; set; } = NoServiceCredentials.Instance;
 
@@ -150,7 +153,8 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 OpenHost = machines => new(groups.Join(Name, machines)),
                 Warn = Warnings.Enqueue,
             });
-            _handler = new RequestHandler(_parts with { Replicants = Replicator.Replicants, Replicator = Replicator, Contents = contents, Elsewhere = new Elsewhere(Name, this, Replicator, _deadlines, _all.Time) });
+            Elsewhere = new Elsewhere(Name, this, Replicator, _deadlines, _all.Time);
+            _handler = new RequestHandler(_parts with { Replicants = Replicator.Replicants, Replicator = Replicator, Contents = contents, Elsewhere = Elsewhere });
         }
 
         public string Name { get; }

@@ -207,6 +207,7 @@ public sealed class ElsewhereTests : IAsyncLifetime
         for (var i = 0; i < 400; i++) AssertOwn404(await _sites["Site3"].AskAsync("shop", "GET", $"{Things}/{i + 2}"));
         Assert.Equal(TimeSpan.Zero, _sites.Time.GetElapsedTime(begun));
         Assert.Equal(2 * Bounds.ElsewhereKeptMax, QuestionsAsked());
+        Assert.Equal((Bounds.ElsewhereKeptMax, 400 + 1 - Bounds.ElsewhereKeptMax), (_sites["Site3"].Elsewhere!.AsksMade, _sites["Site3"].Elsewhere!.AsksLeft));
         await ForgetAsync();
         AssertOwn404(await AskAsync("Site3", "shop", "GET", $"{Things}/1"));
         Assert.Equal(2 * (Bounds.ElsewhereKeptMax + 1), QuestionsAsked());
