@@ -100,12 +100,7 @@ internal sealed partial class GroupRunner
 
         lock (_gate)
         {
-            _parts.Replicants.KeepRestored(Founding.Id, index, kept);
-            AppliedIndex = index;
-            (_state, _restoredAt) = (state, index);
-            _effects.Clear();
-            _restored.Clear();
-            foreach (var (id, number) in restored) _restored[id] = number;
+            // The table first, which may be full: the state is replaced when all of it is there.
             var names = records.Select(record => record.Key).ToHashSet();
             var gone = new List<ReplicantKey>();
             _parts.Replicants.Visit(record =>
@@ -115,6 +110,12 @@ internal sealed partial class GroupRunner
             });
             foreach (var key in gone) _parts.Replicants.Gone(Founding.Id, key);
             foreach (var record in records) _parts.Replicants.Import(record);
+            _parts.Replicants.KeepRestored(Founding.Id, index, kept);
+            AppliedIndex = index;
+            (_state, _restoredAt) = (state, index);
+            _effects.Clear();
+            _restored.Clear();
+            foreach (var (id, number) in restored) _restored[id] = number;
             _waiters.AllChanged();
             PulseAny();
             _seenUntil = Math.Max(_seenUntil, index);

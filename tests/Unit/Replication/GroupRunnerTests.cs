@@ -2,6 +2,7 @@ using Cheops.Agent.Replication.State;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
 using Cheops.Raft.Simulated;
+using Cheops.Store.Table;
 using Xunit.Abstractions;
 
 namespace Cheops.Tests.Unit.Replication;
@@ -171,6 +172,30 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         Assert.Equal((9, null), (again.ReplayFrom, replicants.RestoredOf(again.Founding.Id)));
         var (last, _) = all.Sites[1].ByHand();
         Assert.Equal((9, 0), (last.ReplayFrom, last.Look(state => state.OpenCount)));
+    }
+
+    [Fact]
+    public async Task A_snapshot_takes_the_place_of_what_the_table_could_not_take_in()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (from, _) = all.Sites[0].ByHand();
+        var (to, replicants) = all.Sites[1].ByHand();
+        var proposed = new ProposedEntry(all.Create(1, "Site1", "a")).Encode();
+        var accepted = new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "m", new ServiceResult(201, "17", "")).Encode();
+        await from.ApplyAsync(1, proposed, true);
+        await from.ApplyAsync(2, accepted, true);
+        var pieces = new List<ReadOnlyMemory<byte>>();
+        await foreach (var piece in from.CaptureAsync()) pieces.Add(piece);
+
+        await to.ApplyAsync(1, proposed, true);
+        all.Sites[1].FillTable();
+        await Assert.ThrowsAsync<TableException>(async () => await to.ApplyAsync(2, accepted, true));
+        await Assert.ThrowsAsync<TableException>(async () => await to.RestoreAsync(2, Each(pieces)));
+        Assert.Equal((1, 1), (to.ReplayFromNow(), to.AppliedIndex));
+        all.Sites[1].ExtendTable();
+        await to.RestoreAsync(2, Each(pieces));
+        Assert.Equal(3, to.ReplayFrom);
+        Assert.Equal("17", replicants.Find(to.Founding.Id, new ReplicantKey("numbers", "/v1/things", "m"))?.LocalIds["Site1"]);
     }
 
     [Fact]

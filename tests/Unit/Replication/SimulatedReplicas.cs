@@ -137,6 +137,9 @@ internal sealed class SimulatedReplicas : IDisposable
         /// <summary>The disk has no more room for the table.</summary>
         public void FillTable() => _table!.Capacity = _table.DiskBytes;
 
+        /// <summary>There is room for the table again.</summary>
+        public void ExtendTable() => _table!.Capacity = long.MaxValue;
+
         /// <summary>Starts the agent; with its group, which is founded by the first that needs it.</summary>
         public void Start()
         {
