@@ -142,7 +142,7 @@ internal sealed class Failures(string site)
         Members = [("operation", operation.ToString())],
     };
 
-    public Problem DecidedElsewhere(string service, OperationId operation, Decision decision, string decider, int status) => new()
+    public Problem DecidedElsewhere(string service, OperationId operation, Decision decision, string decider, int status, bool isNowhere) => new()
     {
         Kind = decision == Decision.Accepted ? "decided-elsewhere" : "refused-elsewhere",
         Title = decision == Decision.Accepted ? "Another site has carried the operation out" : "Another site's service has refused the operation",
@@ -151,7 +151,7 @@ internal sealed class Failures(string site)
         Site = site,
         Service = service,
         Stage = Stage.Apply,
-        RetrySafe = decision != Decision.Accepted,
+        RetrySafe = isNowhere,
         Members = [("operation", operation.ToString())],
     };
 

@@ -105,6 +105,30 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         }
     }
 
+    /// <summary>
+    /// What may have been carried out here of an operation that another site, which decided in the place of this one, had refused;
+    /// null when surely nothing was.
+    /// </summary>
+    /// <param name="task">The operation.</param>
+    /// <param name="verdict">What came of carrying it out; null when that is not known.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="IOException">The service cannot be asked: it is asked again later.</exception>
+    public async Task<ServiceResult?> FindExecutedAsync(ExecutionTask task, Verdict? verdict, CancellationToken cancellation)
+    {
+        if (verdict is null or { Kind: VerdictKind.InDoubt })
+            verdict = task.Operation.Repetition == Repetition.Idempotent ? await ResolveIdempotentAsync(task, cancellation) : await ResolveAsync(task, cancellation);
+        return verdict is { Kind: VerdictKind.Done or VerdictKind.InDoubt }
+            ? verdict.Result with { Excerpt = Bounded($"it may have been carried out here before {task.State.Decider}, which decided in the place of {site}, had it refused") }
+            : null;
+    }
+
+    private async Task<Verdict?> ResolveIdempotentAsync(ExecutionTask task, CancellationToken cancellation)
+    {
+        // What was not there where it was decided, and is not here, is the same at both.
+        var wasGone = task.Operation.Kind == OperationKind.Delete && task.State.AnswerAt(task.State.Decider) is { Status: 404 or 410 };
+        return wasGone || (await doubt.LookAsync(task, cancellation)).Executed == false ? null : NotDone(VerdictKind.InDoubt, 0, "");
+    }
+
     /// <summary>A meta-id for a replicant that has none yet, and this id at a site.</summary>
     public string MetaIdFor(OperationState create, string localId) => requests.MetaIdFor(create, localId);
 

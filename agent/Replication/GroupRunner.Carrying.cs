@@ -101,7 +101,10 @@ internal sealed partial class GroupRunner
                 if (next.Decides && mayBeExecuted) await ClaimAsync(state);
                 var claim = Look(_ => state.Claim);
                 if (IsToDo(next))
-                    await RecordAsync(state, next.Decides, await CarryOutAsync(next, mayBeExecuted), claim);
+                {
+                    if (state.IsRefused) await TellAsync(next, mayBeExecuted);
+                    else await RecordAsync(state, next.Decides, await CarryOutAsync(next, mayBeExecuted), claim);
+                }
             }
             finally
             {
@@ -172,18 +175,34 @@ internal sealed partial class GroupRunner
     {
         var (state, decides) = next;
         if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
-        var operation = await ReadAsync(state);
-        var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) ?? _parts.Replicants.Find(state.Key) : null;
-        var task = new ExecutionTask(
-            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason)
-        {
-            IsForgotten = mayBeExecuted && state.Index <= Look(_ => _forgottenUntil),
-        };
+        var task = await TaskOfAsync(next, mayBeExecuted);
         var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
         _verdicts[state.Id] = verdict;
         _waits.TryRemove(state.Id, out _);
         if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;
         return verdict;
+    }
+
+    // Another site, which decided in the place of this one, had it refused: what was carried out here is for a person to take back.
+    private async Task TellAsync(CarryOut next, bool mayBeExecuted)
+    {
+        var (id, site) = (next.Operation.Id, _parts.Site);
+        var done = mayBeExecuted ? await _parts.Execution.FindExecutedAsync(await TaskOfAsync(next, mayBeExecuted), _verdicts.GetValueOrDefault(id), _parts.Closing) : null;
+        if (done is not null) _parts.Warn($"operation {id} on {next.Operation.Key} is in doubt at {site}: {done.Excerpt}; 'cheops operations' shows it");
+        var told = done is null ? new AppliedEntry(id, site, SiteResult.Skipped, new ServiceResult(0, "", "")) : new AppliedEntry(id, site, SiteResult.InDoubt, done);
+        await ProposeAsync(told, () => next.Operation.StepAt(site) != SiteStep.Pending);
+    }
+
+    private async Task<ExecutionTask> TaskOfAsync(CarryOut next, bool mayBeExecuted)
+    {
+        var (state, decides) = next;
+        var operation = await ReadAsync(state);
+        var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) ?? _parts.Replicants.Find(state.Key) : null;
+        return new ExecutionTask(
+            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason)
+        {
+            IsForgotten = mayBeExecuted && state.Index <= Look(_ => _forgottenUntil),
+        };
     }
 
     // A refusal at a site that has not caught up may only mean that what the operation builds on is not there yet.

@@ -286,18 +286,18 @@ internal sealed partial class Replicator : IAsyncDisposable
     private async ValueTask AnswerAsync(Routed routed, GroupRunner runner, OperationState state, KeptAnswer? answer)
     {
         var exchange = routed.Exchange;
-        var (decision, describe, result) = runner.Look(_ => (state.Decision, state.Describe(), state.AnswerAt(state.Decider)));
+        var (decision, describe, result, isNowhere) = runner.Look(_ => (state.Decision, state.Describe(), state.AnswerAt(state.Decider), state.IsRefused && state.IsFinished));
         exchange.ResponseEdits.Added.Add("Cheops-Operation"u8, state.Id.ToString());
         exchange.ResponseEdits.Added.Add("Cheops-Replicas"u8, describe);
         exchange.ResponseEdits.Added.Add("Cheops-Plan"u8, string.Join(" & ", state.Sites));
         if (decision is null)
             await exchange.RespondAsync(_failures.Undecided(routed.Service, state.Id, $"it may have been executed at {state.Decider}: {result?.Excerpt}", 502));
-        else if (decision == Decision.NotExecuted)
+        else if (decision == Decision.NotExecuted && isNowhere)
             await exchange.RespondAsync(_failures.NotExecuted(routed.Service, state.Id, result ?? new ServiceResult(0, "", "")));
-        else if (answer is not null)
+        else if (answer is not null && (decision == Decision.Accepted || isNowhere))
             await exchange.RespondAsync(Ids.ToMeta(answer, state.Key, state.Resource, routed.Profile));
         else
-            await exchange.RespondAsync(_failures.DecidedElsewhere(routed.Service, state.Id, decision.Value, state.Decider, result?.Status ?? 0));
+            await exchange.RespondAsync(_failures.DecidedElsewhere(routed.Service, state.Id, decision.Value, state.Decider, result?.Status ?? 0, isNowhere));
     }
 
     /// <summary>What <c>Cheops-Replicas</c> says of a read here: how up to date the replica is.</summary>

@@ -27,8 +27,8 @@ public sealed partial class GroupState
         effects.Add(new SiteRemoved(gone, index));
         foreach (var state in _open.Values.ToArray())
         {
-            if (state.StepAt(gone) is not (SiteStep.Pending or SiteStep.InDoubt or SiteStep.Failed)) continue;
-            if (state.Decision is null && state.Decider == gone) (state.Decider, state.Claim) = (FirstOf(index + 1), index);
+            if (state.StepAt(gone) is not (SiteStep.Pending or SiteStep.InDoubt or SiteStep.Failed or SiteStep.Replaced)) continue;
+            if (state.Decision is null && state.Decider == gone) LetDecide(state, FirstOf(index + 1), index);
             state.Set(gone, SiteStep.Removed, state.AnswerAt(gone));
             AfterStep(state, gone, effects);
         }

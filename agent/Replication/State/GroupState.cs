@@ -139,6 +139,7 @@ public sealed partial class GroupState(
             else _queues[state.Key] = waiting;
         }
 
+        state.SetAccepted();
         state.Set(site, SiteStep.Applied, answer);
         if (state.Kind == OperationKind.Create) effects.Add(new ReplicantMade(state, site, LocalIdOf(state, answer)));
         effects.Add(new Decided(state));
@@ -147,11 +148,11 @@ public sealed partial class GroupState(
 
     private void Refuse(OperationState state, ServiceResult answer, List<Effect> effects)
     {
-        var decider = state.Decider;
-        state.SetAll(SiteStep.Skipped);
-        state.Set(decider, SiteStep.Skipped, answer);
+        state.SetRefused();
+        state.Set(state.Decider, SiteStep.Skipped, answer);
         effects.Add(new Decided(state));
-        Leave(state, effects);
+        if (state.IsFinished) Leave(state, effects);
+        else CarryOutNext(state, effects);
     }
 
     private static string LocalIdOf(OperationState state, ServiceResult answer) => answer.LocalId.Length > 0 ? answer.LocalId : state.Key.MetaId;
@@ -185,10 +186,16 @@ public sealed partial class GroupState(
         if (state.Decision is not null || state.Decider != decider.Before || !sites.Contains(decider.Now) || IsRemoved(decider.Now, index)) return;
 
         // What was in doubt at the one before is looked at anew by the one that decides now.
-        state.Set(decider.Before, SiteStep.Pending, null);
-        (state.Decider, state.Claim) = (decider.Now, index);
+        state.Set(decider.Before, SiteStep.Replaced, null);
+        LetDecide(state, decider.Now, index);
         effects.Add(new StepChanged(state));
         CarryOutNext(state, effects);
+    }
+
+    private static void LetDecide(OperationState state, string site, long index)
+    {
+        (state.Decider, state.Claim) = (site, index);
+        if (state.StepAt(site) == SiteStep.Replaced) state.Set(site, SiteStep.Pending, null);
     }
 
     private void Settle(ResolvedEntry resolved, List<Effect> effects)

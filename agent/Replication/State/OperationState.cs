@@ -18,6 +18,8 @@ public enum SiteStep : byte
     InDoubt,
     /// <summary>Not to be done: the site was removed from the group.</summary>
     Removed,
+    /// <summary>Another site decides in the place of this one, which may have carried it out.</summary>
+    Replaced,
 }
 
 /// <summary>One operation that is not finished, or has diverged, as a group's members know it. What it carries stays in the log.</summary>
@@ -93,6 +95,9 @@ public sealed class OperationState
     /// <summary>Whether <see cref="Decider"/> decides in the place of a site that fell silent, and may have carried it out.</summary>
     public bool IsTakenOver => Claim > 0 && Decider != (Sites.Contains(Origin) ? Origin : Sites[0]);
 
+    /// <summary>Whether it is not to be carried out anywhere.</summary>
+    public bool IsRefused => Decision is Proto.Operations.Decision.Refused or Proto.Operations.Decision.NotExecuted;
+
     /// <summary>The decision; null while there is none.</summary>
     public Decision? Decision { get; internal set; }
 
@@ -123,10 +128,21 @@ public sealed class OperationState
 
     internal void SetAll(SiteStep step) => Array.Fill(_steps, step);
 
+    // Who decided before, and may have carried it out, has still to tell.
+    internal void SetRefused()
+    {
+        foreach (ref var step in _steps.AsSpan()) step = step == SiteStep.Replaced ? SiteStep.Pending : SiteStep.Skipped;
+    }
+
+    internal void SetAccepted()
+    {
+        foreach (ref var step in _steps.AsSpan()) step = step == SiteStep.Replaced ? SiteStep.Pending : step;
+    }
+
     /// <summary>What <c>Cheops-Replicas</c> says: <c>Site1=applied; Site2=pending</c>.</summary>
     public string Describe() => Decision is Proto.Operations.Decision.Moved ? string.Join("; ", Sites.Select(site => $"{site}=moved"))
-        : Decision is Proto.Operations.Decision.Refused or Proto.Operations.Decision.NotExecuted
-        ? string.Join("; ", Sites.Select(site => $"{site}=refused"))
+        : IsRefused
+        ? string.Join("; ", Sites.Select((site, at) => $"{site}={(_steps[at] is SiteStep.Pending or SiteStep.InDoubt or SiteStep.Applied ? NameOf(_steps[at]) : "refused")}"))
         : string.Join("; ", Sites.Select((site, at) => $"{site}={NameOf(_steps[at])}"));
 
     /// <summary>The word for a step.</summary>

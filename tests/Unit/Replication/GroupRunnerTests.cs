@@ -84,6 +84,33 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_was_executed_before_another_site_had_it_refused_is_left_to_a_person(bool isExecuted)
+    {
+        using var all = new SimulatedReplicas(1);
+        foreach (var site in all.Sites) site.Start();
+        await Pass(all, all.Sites[0].FoundAsync());
+        var (first, second) = (all.Sites[0], all.Sites[1]);
+        (first.Things.Hangs, second.Things.Refuses) = (true, true);
+        var create = all.Create(1, "Site1", "a");
+        _ = Quiet(first.Runner!.SubmitAsync(create, CancellationToken.None));
+        await all.UntilAsync("it is under way", () => first.Things.Waiting == 1);
+        first.Crash();
+        first.Things.Hangs = false;
+        if (isExecuted) first.Things.ExecuteLate();
+        await Pass(all, second.Runner!.ReplaceDeciderAsync("Site1", "Site2"));
+        await all.UntilAsync("it is refused", () => second.Runner!.Look(state => state.TryFind(create.Id, out var one) && one.IsRefused));
+        Assert.Equal("Site1=pending; Site2=refused; Site3=refused", second.Runner!.Look(state => state.Open.Single().Describe()));
+        first.Start();
+        await all.UntilAsync("it is told", () => second.Runner.Look(state => !state.TryFind(create.Id, out var one) || one.StepAt("Site1") != SiteStep.Pending));
+        Assert.Equal(isExecuted ? 1 : 0, second.Runner.Look(state => state.OpenCount));
+        if (isExecuted) await Pass(all, second.Runner.ResolveAsync(new ResolvedEntry(create.Id, "Site1", Resolve.Skip, ""), CancellationToken.None));
+        await QuietAsync(all);
+        Assert.All(all.Sites, site => Assert.Equal(site == first && isExecuted ? ["made"] : [], site.Things.ThingsOf("a")));
+    }
+
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]

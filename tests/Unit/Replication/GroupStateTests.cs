@@ -75,8 +75,33 @@ public sealed class GroupStateTests
         Assert.True(Apply(state, 2, new DeciderEntry(new OperationId(1), "Site1", "Site2")).OfType<CarryOut>().Single().Decides);
         Assert.Empty(Apply(state, 3, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "", Fine)));
         Assert.Empty(Apply(state, 4, new DeciderEntry(new OperationId(1), "Site1", "Site3")));
-        Apply(state, 5, new OutcomeEntry(new OperationId(1), "Site2", Decision.Accepted, "", Fine));
-        Assert.Equal(SiteStep.Pending, state.Open.Single().StepAt("Site1"));
+        Apply(state, 5, new OutcomeEntry(new OperationId(1), "Site2", Decision.Accepted, "", Fine, Claim: 2));
+        Assert.Equal("Site1=pending; Site2=applied; Site3=pending", state.Open.Single().Describe());
+    }
+
+    [Fact]
+    public void Who_was_replaced_tells_what_it_did_of_what_is_refused_in_its_place_and_nobody_else_waits()
+    {
+        var (state, replaced) = (new GroupState("Site3", Sites), new GroupState("Site1", Sites));
+        GroupEntry[] entries =
+        [
+            new ProposedEntry(Make(1, "a")), new ProposedEntry(Make(2, "a", origin: "Site3")), new DeciderEntry(new OperationId(1), "Site1", "Site2"),
+            new DeciderEntry(new OperationId(1), "Site2", "Site3"), new DeciderEntry(new OperationId(1), "Site3", "Site2"),
+            new OutcomeEntry(new OperationId(1), "Site2", Decision.Refused, "", new ServiceResult(409, "", "taken"), Claim: 5),
+        ];
+        List<Effect> effects = [], there = [];
+        foreach (var (index, entry) in entries.Index()) (effects, there) = (Apply(state, index + 1, entry), Apply(replaced, index + 1, entry));
+
+        // Site3 had decided for a while too.
+        Assert.Equal(1u, (uint)effects.OfType<CarryOut>().Single().Operation.Id.Value);
+        Assert.Equal(1u, (uint)there.OfType<CarryOut>().Single(one => !one.Decides).Operation.Id.Value);
+        Assert.Equal("Site1=pending; Site2=refused; Site3=pending", state.Open.First().Describe());
+        var next = Apply(state, 7, new AppliedEntry(new OperationId(1), "Site3", SiteResult.Skipped, Fine));
+        Assert.Equal(2u, (uint)next.OfType<CarryOut>().Single(one => one.Decides).Operation.Id.Value);
+        Apply(state, 8, new AppliedEntry(new OperationId(1), "Site1", SiteResult.InDoubt, Fine));
+        Assert.Equal("Site1=in-doubt; Site2=refused; Site3=refused", state.Open.First().Describe());
+        Apply(state, 9, new ResolvedEntry(new OperationId(1), "Site1", Resolve.Skip));
+        Assert.Equal(2u, (uint)state.Open.Single().Id.Value);
     }
 
     [Fact]

@@ -26,6 +26,9 @@ internal sealed class SimulatedThings(int firstId, Random chance)
     /// <summary>Whether a change waits, and is executed by <see cref="ExecuteLate"/> only, whatever became of whoever sent it.</summary>
     public bool Hangs { get; set; }
 
+    /// <summary>Whether creates are refused.</summary>
+    public bool Refuses { get; set; }
+
     /// <summary>How many changes wait.</summary>
     public int Waiting
     {
@@ -79,6 +82,7 @@ internal sealed class SimulatedThings(int firstId, Random chance)
             crashed.ThrowIfCancellationRequested();
             if (method != "GET") Changes++;
             var last = path[(path.LastIndexOf('/') + 1)..];
+            if (method == "POST" && Refuses) return (409, "{}");
             if (last == "things") return method == "POST" ? Made(body) : (200, $"[{string.Join(',', _things.Keys.Select(Shown))}]");
             if (!int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || !_things.ContainsKey(id)) return (404, "{}");
             if (method == "PUT") _things[id] = (Member(body, "key"), Member(body, "value"));
