@@ -173,7 +173,7 @@ internal sealed partial class ReplicationApi(string site, Replicator replicator,
         json.WriteStartObject("replicas");
         foreach (var member in runner?.Founding.Sites ?? [.. record.LocalIds.Keys])
         {
-            var behind = pending.Count(one => one.StepAt(member) is SiteStep.Pending or SiteStep.InDoubt);
+            var behind = pending.Count(one => one.IsOpenAt(member));
             json.WriteStartObject(member);
             json.WriteString("localId", record.LocalIds.GetValueOrDefault(member));
             json.WriteNumber("pendingOperations", behind);

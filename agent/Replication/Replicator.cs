@@ -310,7 +310,7 @@ internal sealed partial class Replicator : IAsyncDisposable
 
         string StateOf(string site)
         {
-            var behind = pending.Count(one => one.StepAt(site) is SiteStep.Pending or SiteStep.InDoubt && one.Decision != Decision.Refused);
+            var behind = pending.Count(one => one.IsOpenAt(site));
             if (removed.Contains(site)) return "removed";
             var known = sites.FirstOrDefault(one => one.Name == site);
             if (site != _parts.Site && known is not { State: SiteState.Up or SiteState.Draining }) return "unreachable";

@@ -42,7 +42,7 @@ public sealed partial class GroupState
     /// <remarks>Nothing may have been proposed here: then no operation waits for those of the group before, and this asks for them.</remarks>
     public bool IsDrained(ReplicantKey key, long before, string site)
     {
-        if (QueueOf(key).Any(one => one.Index < before && one.StepAt(site) is SiteStep.Pending or SiteStep.InDoubt)) return false;
+        if (QueueOf(key).Any(one => one.Index < before && one.IsOpenAt(site))) return false;
         return site != self || !IsHeld(key, before - 1);
     }
 
@@ -143,7 +143,7 @@ public sealed partial class GroupState
 
     private void LeaveIfDone(ReplicantKey key, List<Effect> effects)
     {
-        if (_leaving.Count == 0 || !_leaving.Contains(key) || QueueOf(key).Any(one => one.StepAt(self) is SiteStep.Pending or SiteStep.InDoubt)) return;
+        if (_leaving.Count == 0 || !_leaving.Contains(key) || QueueOf(key).Any(one => one.IsOpenAt(self))) return;
         _leaving.Remove(key);
         effects.Add(new ReplicantLeft(key));
     }

@@ -304,7 +304,7 @@ public sealed partial class GroupState(
         {
             switch (operation.StepAt(self))
             {
-                case SiteStep.InDoubt:
+                case SiteStep.InDoubt or SiteStep.Replaced:
                     return null;
                 case SiteStep.Pending:
                     if (IsHeld(operation.Key, operation.Index)) return null;

@@ -107,6 +107,9 @@ public sealed class OperationState
     /// <summary>Where it stands at a site.</summary>
     public SiteStep StepAt(string site) => Sites.IndexOf(site) is >= 0 and var at ? _steps[at] : SiteStep.Skipped;
 
+    /// <summary>Whether later operations on the replicant wait for it at a site.</summary>
+    public bool IsOpenAt(string site) => StepAt(site) is SiteStep.Pending or SiteStep.InDoubt or SiteStep.Replaced;
+
     /// <summary>What the service at a site answered; null when it is not known.</summary>
     public ServiceResult? AnswerAt(string site) => Sites.IndexOf(site) is >= 0 and var at ? _answers[at] : null;
 
