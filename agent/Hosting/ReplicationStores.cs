@@ -34,14 +34,34 @@ internal sealed class ReplicationStores : IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="warn">Told what was found damaged.</param>
     /// <exception cref="IOException">Something cannot be opened; the message says what and what to do.</exception>
-    public static ReplicationStores Open(DataDirectory data, TimeProvider time, Action<string> warn)
+    public static async ValueTask<ReplicationStores> OpenAsync(DataDirectory data, TimeProvider time, Action<string> warn)
     {
-        var groups = new GroupLogRecovery();
-        var journal = new Journal.Recovery();
-        var log = FasterOperationLog.Open(data.PathOf("log"), Visit, beforeRepair: Renew);
+        var (log, groups, journal) = OpenLog();
         var table = FasterReplicantTable.Open(data.PathOf("table"));
         if (table.Damage is { } damage) warn($"the replicant table was begun anew, and is filled from the groups' logs: {damage}");
+        var marks = CheckpointMark.Read(table.Mark);
+        if (groups.Lacks(group => marks.GetValueOrDefault(group, 1)))
+        {
+            // Only the other sites have it still, and give it to data that begin anew. A crash after this finds no log, or a damaged one.
+            warn("the operation log does not go back to where the replicant table would have to be filled from: it is begun anew too");
+            await log.DisposeAsync();
+            Directory.Delete(data.PathOf("log"), recursive: true);
+            (log, groups, journal) = OpenLog();
+        }
+
         return new ReplicationStores(log, groups, journal, table, new FileContentStore(data.PathOf("contents"), time));
+
+        (FasterOperationLog Log, GroupLogRecovery Groups, Journal.Recovery Journal) OpenLog()
+        {
+            var (found, notes) = (new GroupLogRecovery(), new Journal.Recovery());
+            return (FasterOperationLog.Open(data.PathOf("log"), Visit, beforeRepair: Renew), found, notes);
+
+            void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)
+            {
+                found.Visit(position, record, payload);
+                notes.Visit(position, record, payload);
+            }
+        }
 
         // Votes and acknowledgements may be among what is lost: these are other data now, and the others let the site in again. Known
         // before the log looks whole again: a crash in between finds the same.
@@ -51,12 +71,6 @@ internal sealed class ReplicationStores : IAsyncDisposable
             var hadLog = lost is not null || Directory.Exists(data.PathOf("table"));
             data.Renew();
             if (hadLog) warn($"{lost?.ToString() ?? "the operation log is gone"}; this site has a new incarnation and votes in no group before the others have let it in again");
-        }
-
-        void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)
-        {
-            groups.Visit(position, record, payload);
-            journal.Visit(position, record, payload);
         }
     }
 

@@ -45,6 +45,11 @@ public sealed class GroupLogRecovery
         if (!Take(group, position, record, payload)) throw Unsound(position, record);
     }
 
+    /// <summary>Whether the log lacks entries that machines need: a machine was lost, and what it stood for is let go of.</summary>
+    /// <param name="neededFrom">Index from which on a group's machine needs its entries.</param>
+    public bool Lacks(Func<GroupId, long> neededFrom) =>
+        Groups.Any(one => neededFrom(one.Key) < Math.Max(one.Value.Entries.First, (one.Value.Begin?.Index ?? 0) + 1));
+
     private static bool Take(RecoveredGroup group, long position, in LogRecord record, ReadOnlySpan<byte> payload)
     {
         var (index, term) = ((long)record.Index, (long)record.Term);
