@@ -438,6 +438,15 @@ public static class Bounds
     /// <summary>Paths of which that is remembered; while it is of so many, no site is asked of another one.</summary>
     public const int ElsewhereKeptMax = 256;
 
+    /// <summary>
+    /// How long a path of which a resource was deleted here means this site's own, in milliseconds: a DELETE that comes twice must
+    /// not delete a replicant of that name at other sites.
+    /// </summary>
+    public const int ElsewhereDeletedKeepMs = 600_000;
+
+    /// <summary>Paths of which that is remembered; past them the oldest is forgotten.</summary>
+    public const int ElsewhereDeletedKeptMax = 1_024;
+
     /// <summary>Heartbeats between two checkpoints of the replicant table.</summary>
     public const int CheckpointTicks = 10;
 

@@ -52,6 +52,10 @@ internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IdTr
         }
 
         var answered = await places.TryHereAsync(routed, body);
+
+        // Sent again, since its answer was lost perhaps, a DELETE must not mean another site's.
+        if (exchange.Request.Method == HttpMethod.Delete && answered.Outcome.Status != 404 && IsOfOneResource(routed, target ?? exchange.Target))
+            elsewhere.Deleted(routed.Service, PathOf(target ?? exchange.Target));
         if (answered is { Connection: not null, Outcome.Status: 404 } && kept?.NotKept is null && IsOfOneResource(routed, target ?? exchange.Target)
             && await TryElsewhereAsync(routed, target ?? exchange.Target.ToArray(), whole, kept) is { } there)
         {

@@ -26,11 +26,14 @@ internal sealed class Elsewhere(string site, IMesh mesh, Replicator replicator, 
     public const string LinkService = "cheops.replicants";
 
     private static readonly TimeSpan Keep = TimeSpan.FromMilliseconds(Bounds.ElsewhereKeepMs);
+    private static readonly TimeSpan KeepDeleted = TimeSpan.FromMilliseconds(Bounds.ElsewhereDeletedKeepMs);
     private static readonly CallLimits Limits = new(1024, Bounds.ElsewhereTimeMaxMs);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Service, string Path), Task<Found?>> _asked = [];
     private readonly Queue<((string Service, string Path) Of, long At)> _oldest = [];
+    private readonly Dictionary<(string Service, string Path), long> _deletedAt = [];
+    private readonly Queue<((string Service, string Path) Of, long At)> _oldestDeleted = [];
     private Holders _holders = new([], []);
     private long _asksMade;
     private long _asksLeft;
@@ -60,11 +63,35 @@ internal sealed class Elsewhere(string site, IMesh mesh, Replicator replicator, 
         return holders.Sites;
     }
 
+    /// <summary>What has this path here is deleted, or may be: for a while the path means this site's own.</summary>
+    public void Deleted(string service, ReadOnlySpan<byte> path)
+    {
+        var of = (service, Encoding.ASCII.GetString(path));
+        lock (_gate)
+        {
+            var at = time.GetTimestamp();
+            _deletedAt[of] = at;
+            _oldestDeleted.Enqueue((of, at));
+            while (_oldestDeleted.Count > Bounds.ElsewhereDeletedKeptMax) ForgetDeleted(_oldestDeleted.Dequeue());
+        }
+    }
+
+    private bool IsDeleted((string Service, string Path) of)
+    {
+        while (_oldestDeleted.TryPeek(out var oldest) && time.GetElapsedTime(oldest.At) >= KeepDeleted) ForgetDeleted(_oldestDeleted.Dequeue());
+        return _deletedAt.ContainsKey(of);
+    }
+
+    private void ForgetDeleted(((string Service, string Path) Of, long At) oldest)
+    {
+        if (_deletedAt.GetValueOrDefault(oldest.Of) == oldest.At) _deletedAt.Remove(oldest.Of);
+    }
+
     /// <summary>Finds the nearest site that has the replicant of which a path is the meta-id's.</summary>
     /// <param name="service">The service.</param>
     /// <param name="path">The path as it came.</param>
     /// <param name="isRead">Whether the request only reads: where this site is of the replicant's group, its own replica is on its way.</param>
-    /// <returns>The site; null when none has it, several have different ones of that name, or too much is asked.</returns>
+    /// <returns>The site; null when none has it, several have different ones of that name, it was this site's own lately, or too much is asked.</returns>
     public async Task<string?> FindAsync(string service, ReadOnlyMemory<byte> path, bool isRead)
     {
         if (Ask((service, Encoding.ASCII.GetString(path.Span))) is not { } asked || await asked is not { } found) return null;
@@ -76,6 +103,7 @@ internal sealed class Elsewhere(string site, IMesh mesh, Replicator replicator, 
         lock (_gate)
         {
             while (_oldest.TryPeek(out var oldest) && time.GetElapsedTime(oldest.At) >= Keep) _asked.Remove(_oldest.Dequeue().Of);
+            if (IsDeleted(of)) return null;
             if (_asked.TryGetValue(of, out var asked)) return asked;
             if (_asked.Count >= Bounds.ElsewhereKeptMax)
             {

@@ -110,6 +110,26 @@ public sealed class ElsewhereTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_delete_that_comes_twice_deletes_no_replicant_of_that_name_elsewhere()
+    {
+        await MakePodAsync("Site1", "Scope: Site1 & Site2\r\n", "web");
+        await QuietAsync();
+        Assert.Equal("Site1", (await AskAsync("Site3", "kube", "GET", $"{Pods}/web")).Field("Cheops-Site"));
+        Assert.Equal("201", Status(await MakePodAsync("Site3", "", "web")));
+        var first = await AskAsync("Site3", "kube", "DELETE", $"{Pods}/web");
+        Assert.Equal(("200", "Site3"), (Status(first), first.Field("Cheops-Site")));
+        foreach (var method in (string[])["DELETE", "GET", "DELETE"]) AssertOwn404(await AskAsync("Site3", "kube", method, $"{Pods}/web"));
+        await ForgetAsync();
+        AssertOwn404(await AskAsync("Site3", "kube", "DELETE", $"{Pods}/web"));
+        Assert.Equal([1, 1, 0], _names.Take(3).Select(site => _stores[site].Values.Count));
+
+        // A site that had none of that name means the replicant.
+        Assert.Equal("200", Status(await AskAsync("Site4", "kube", "DELETE", $"{Pods}/web")));
+        await QuietAsync();
+        Assert.All(_stores.Values, store => Assert.Empty(store.Values));
+    }
+
+    [Fact]
     public async Task By_its_name_a_replicant_is_changed_unless_something_here_has_that_name()
     {
         await MakePodAsync("Site1", "Scope: Site1 & Site2\r\n", "web");
