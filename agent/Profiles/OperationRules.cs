@@ -1,4 +1,5 @@
 using System.Text;
+using Cheops.Agent.Translation;
 
 namespace Cheops.Agent.Profiles;
 
@@ -66,13 +67,15 @@ public static class OperationRules
     /// not kept at its site.
     /// </summary>
     public static bool IsOfOneResource(in PathMatch match, ReadOnlySpan<byte> method) =>
-        match.Resource is { Visibility: Visibility.Global } resource && match.Kind switch
+        match.Resource is { Visibility: Visibility.Global } resource && (!resource.HasUuids || IsUuid(match.Variable("id"))) && match.Kind switch
         {
             PathKind.Item => true,
             PathKind.Convention => !method.SequenceEqual("POST"u8),
             PathKind.Action => RuleOf(resource, Encoding.UTF8.GetString(match.Action).TrimEnd('/')) != ActionRule.Never,
             _ => false,
         };
+
+    private static bool IsUuid(ReadOnlySpan<byte> id) => IdShape.Of(Encoding.ASCII.GetString(id)) is IdKind.Uuid or IdKind.CompactUuid;
 
     // '/members/x' is of '/members'; the longest that the profile names counts, and one that it does not name is an operation.
     private static ActionRule RuleOf(ResourceProfile resource, string action)

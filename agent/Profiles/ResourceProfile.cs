@@ -21,6 +21,9 @@ public sealed record ResourceProfile
     /// <summary>Who chooses the id.</summary>
     public IdChooser IdChosenBy { get; init; }
 
+    /// <summary>Whether ids are UUIDs, with or without dashes: another word in an item's path is a name that a client tries, and no id.</summary>
+    public bool HasUuids { get; init; }
+
     /// <summary>Fields that together tell one resource from another when a create is in doubt.</summary>
     public ImmutableArray<FieldPath> NaturalKey { get; init; } = [];
 

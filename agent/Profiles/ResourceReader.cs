@@ -6,7 +6,7 @@ namespace Cheops.Agent.Profiles;
 /// <summary>Reads the resources of one service.</summary>
 /// <remarks>
 /// <code>
-/// resource = { "description"?, "collection": path, "item"?: path, "id"?: field, "idChosenBy"?: service | client,
+/// resource = { "description"?, "collection": path, "item"?: path, "id"?: field, "idChosenBy"?: service | client, "idShape"?: any | uuid,
 ///              "naturalKey"?: [field], "lookup"?: target, "references"?: { field: { "resource": [service "/"] name,
 ///              "dependency": requirement | reliance | composition } }, "visibility"?: global | local | none,
 ///              "siteSpecific"?: [field], "divisible"?: [field], "actions"?: { path: operation | never | local },
@@ -65,6 +65,7 @@ internal sealed class ResourceReader
         {
             Id = ReadId(document) ?? otherwise.Id,
             IdChosenBy = document.Choice("idChosenBy", otherwise.IdChosenBy, ("service", IdChooser.Service), ("client", IdChooser.Client)),
+            HasUuids = document.Choice("idShape", otherwise.HasUuids, ("any", false), ("uuid", true)),
             NaturalKey = ReadFields(document, "naturalKey", otherwise.NaturalKey),
             Lookup = ReadLookup(document) ?? otherwise.Lookup,
             References = ReadReferences(document) ?? otherwise.References,

@@ -62,4 +62,18 @@ public sealed class OperationRulesTests
         if (why is null) Assert.Null(refusal);
         else Assert.Contains(why, refusal, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("glance", "GET", "/v2/images/2086fa95-821e-4284-8dd1-e7baa55547dd", true)]
+    [InlineData("glance", "PUT", "/v2/images/2086fa95821e42848dd1e7baa55547dd/file", true)]
+    [InlineData("glance", "GET", "/v2/images/debian", false)]
+    [InlineData("glance", "GET", "/v2/images/debian/file", false)]
+    [InlineData("glance", "GET", "/v2/images", false)]
+    [InlineData("kube", "GET", "/api/v1/namespaces/a/pods/p", true)]
+    [InlineData("kube", "POST", "/api/v1/namespaces/a/pods/p/exec", false)]
+    public void Says_whether_a_request_is_of_one_resource_that_other_sites_may_have(string service, string method, string path, bool isOfOne)
+    {
+        var profiles = ProfileSet.Combine([BuiltInProfiles.Find("openstack")!, BuiltInProfiles.Find("kubernetes")!], out _);
+        Assert.Equal(isOfOne, OperationRules.IsOfOneResource(profiles.For(service).Paths.Match(Encoding.ASCII.GetBytes(path)), Encoding.ASCII.GetBytes(method)));
+    }
 }

@@ -99,6 +99,7 @@ public class ProfileReaderTests
     [InlineData("""{"collection": "/{p}/a", "item": "/{q}/a/{id}"}""", ".item", "does not have the same variables")]
     [InlineData("""{"collection": "/a", "id": "a..b"}""", ".id", "'a..b' is not a field")]
     [InlineData("""{"collection": "/a", "idChosenBy": "user"}""", ".idChosenBy", "service, client")]
+    [InlineData("""{"collection": "/a", "idShape": "number"}""", ".idShape", "any, uuid")]
     [InlineData("""{"collection": "/a", "visibility": "globl"}""", ".visibility", "did you mean 'global'?")]
     [InlineData("""{"collection": "/a", "naturalKey": ["a", "b c"]}""", ".naturalKey", "'b c' is not a field")]
     [InlineData("""{"collection": "/a", "naturalKey": "k", "lookup": "a?k={k}"}""", ".lookup", "a target starts with '/'")]
