@@ -120,11 +120,12 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
     /// <summary>Lets time pass until <paramref name="task"/> ends; returns how much it took, in milliseconds.</summary>
     public async Task<int> PassTimeAsync(Task task, int atMostMs)
     {
-        // The agent's steps take real time, of which the clock knows nothing: give it some at every step.
+        // The agent's steps take real time, of which the clock knows nothing: give it some at every step, and more when what is
+        // awaited may be due, so that on a busy machine time does not run away from it.
         var passed = 0;
         for (; !task.IsCompleted && passed <= atMostMs; passed += Bounds.DeadlineSweepMs)
         {
-            await Task.WhenAny(task, Task.Delay(1));
+            await Task.WhenAny(task, Task.Delay(passed > atMostMs / 2 ? 10 : 1));
             if (!task.IsCompleted) Time.Advance(TimeSpan.FromMilliseconds(Bounds.DeadlineSweepMs));
         }
 
