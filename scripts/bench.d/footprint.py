@@ -51,7 +51,7 @@ def main():
         for _ in range(args.rounds):
             process, ms = start(args.cheops, directory, 1, [])
             ready.append(ms)
-            time.sleep(1)
+            time.sleep(5)  # idle: what only the start needed is given back by now
             alone.append(status(process.pid, 'VmRSS'))
             stop(process)
         one, _ = start(args.cheops, directory, 1, [2])
