@@ -23,7 +23,7 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
 {
     public const string Service = "shop";
 
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     private readonly System.Threading.Channels.Channel<End> _dialed = System.Threading.Channels.Channel.CreateUnbounded<End>();
     private readonly List<ServerConnection> _connections = [];
