@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
+using System.Text.Unicode;
 using Cheops.Agent.Collaboration;
 using Cheops.Agent.Identity;
 using Cheops.Agent.Interception;
@@ -65,7 +66,8 @@ internal sealed class OperationCapture(
         var action = Encoding.ASCII.GetString(match.Action).TrimEnd('/');
         var item = text[..(text.Length - action.Length)];
         var slash = item.LastIndexOf('/');
-        var id = known?.MetaId ?? Uri.UnescapeDataString(item[(slash + 1)..]);
+        if ((known?.MetaId ?? IdOf(item[(slash + 1)..])) is not { } id)
+            return (null, failures.NotReplicable(routed.Service, $"{Encoding.ASCII.GetString(head.MethodBytes)} {item}: its id has bytes that are no UTF-8, or control characters; a replicant's id is text"));
         var collection = known?.Record?.Key.Collection ?? item[..slash];
         var operation = action.Length > 0 ? OperationKind.Update
             : head.Method == HttpMethod.Delete ? OperationKind.Delete
@@ -124,7 +126,17 @@ internal sealed class OperationCapture(
             Credentials = credentials,
             AtUnixMs = time.GetUtcNow().ToUnixTimeMilliseconds(),
         };
+        if (operation.Misfit() is { } misfit)
+            return new Captured(null, failures.NotReplicable(routed.Service, $"{method} {shape.Collection}: {misfit}"));
         return new Captured(operation, null, RequestMarks.AnyIn(shape.Resource, body.Span));
+    }
+
+    // An id is a key at every site, and is printed for people.
+    private static string? IdOf(string segment)
+    {
+        var encoded = Encoding.UTF8.GetBytes(segment);
+        var bytes = PercentEncoding.Decode(encoded, new byte[encoded.Length]);
+        return Utf8.IsValid(bytes) && Encoding.UTF8.GetString(bytes) is var id && !id.Any(char.IsControl) ? id : null;
     }
 
     /// <summary>The same operation, for the sites to which its replicant has moved.</summary>

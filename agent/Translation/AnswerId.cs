@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Unicode;
 using Cheops.Agent.Profiles;
 using Cheops.Proto;
 
@@ -36,7 +37,7 @@ public static class AnswerId
         var above = Conventions.CollectionOf(there);
         if (id.IsEmpty || !(above.EndsWith(collection) || IsItemOf(service, there, collection))) return null;
         var decoded = PercentEncoding.Decode(id, new byte[id.Length]);
-        return decoded.Length <= Bounds.LocalIdSizeMax ? Encoding.UTF8.GetString(decoded) : null;
+        return decoded.Length <= Bounds.LocalIdSizeMax && Utf8.IsValid(decoded) ? Encoding.UTF8.GetString(decoded) : null;
     }
 
     // Some services answer with the path of another version of their API, or of the same collection in another place.

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
+using System.Text.Unicode;
 using Cheops.Agent.Profiles;
 using Cheops.Proto;
 
@@ -104,7 +105,7 @@ public sealed class BodyIdReader
         {
             if (JsonText.IsPlainInteger(token.Bytes)) wanted.Text = Encoding.UTF8.GetString(token.Bytes);
         }
-        else if (_places.TryUnescape(token.Bytes, out var text) && text.Length is > 0 and <= Bounds.LocalIdSizeMax)
+        else if (_places.TryUnescape(token.Bytes, out var text) && text.Length is > 0 and <= Bounds.LocalIdSizeMax && Utf8.IsValid(text))
         {
             wanted.Text = Encoding.UTF8.GetString(text);
         }

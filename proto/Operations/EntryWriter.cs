@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Cheops.Proto.Operations;
 
@@ -118,9 +119,15 @@ public ref struct EntryReader(ReadOnlyMemory<byte> bytes)
         return taken;
     }
 
-    /// <summary>Reads text.</summary>
+    /// <summary>Reads text. Bytes that are not UTF-8 do not fit: replaced, they would be text that was never written, and longer.</summary>
     /// <param name="sizeMax">Most bytes in UTF-8.</param>
-    public string Text(int sizeMax) => Encoding.UTF8.GetString(Bytes(sizeMax).Span);
+    public string Text(int sizeMax)
+    {
+        var bytes = Bytes(sizeMax).Span;
+        if (Utf8.IsValid(bytes)) return Encoding.UTF8.GetString(bytes);
+        Failed = true;
+        return "";
+    }
 
     /// <summary>Reads texts.</summary>
     /// <param name="countMax">Most texts.</param>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 
 namespace Cheops.Proto.Operations;
 
@@ -32,6 +33,8 @@ public enum Repetition : byte
 /// </summary>
 public sealed record Operation
 {
+    private const int MethodSizeMax = 32;
+
     /// <summary>Its id.</summary>
     public required OperationId Id { get; init; }
 
@@ -86,6 +89,29 @@ public sealed record Operation
     /// <summary>When it came in, in milliseconds since 1970 by the clock of <see cref="Origin"/>: for people only.</summary>
     public long AtUnixMs { get; init; }
 
+    /// <summary>
+    /// What of it is larger than an entry may have it, so that other sites would not understand the entry; null when it
+    /// fits. What is made of a client's request is asked this before it is proposed.
+    /// </summary>
+    public string? Misfit() =>
+        TooLong(Replicant.MetaId, Bounds.LocalIdSizeMax) ? $"the id in its path has more than {Bounds.LocalIdSizeMax} bytes"
+        : TooLong(Method, MethodSizeMax) ? $"its method has more than {MethodSizeMax} bytes"
+        : TooLong(Target, Bounds.TargetSizeMax) || TooLong(Replicant.Collection, Bounds.TargetSizeMax) ? $"its target has more than {Bounds.TargetSizeMax} bytes"
+        : Fields.Length > Bounds.HeadSizeMax ? $"its fields have more than {Bounds.HeadSizeMax} bytes"
+        : Body.Length > Bounds.BodyMemorySizeMax ? $"its body, with ids translated, has more than {Bounds.BodyMemorySizeMax} bytes"
+        : TooLong(User, Bounds.UserNameLengthMax) || UserGroups.Any(static group => TooLong(group, Bounds.UserNameLengthMax)) ? $"its user's name, or one of the user's groups, has more than {Bounds.UserNameLengthMax} bytes"
+        : UserGroups.Length > Bounds.UserGroupCountMax ? $"its user is in more than {Bounds.UserGroupCountMax} groups"
+        : Credentials.Any(static one => one.Sealed.Length > Bounds.SealedSizeMax) ? $"its credential, sealed for a site, has more than {Bounds.SealedSizeMax} bytes"
+        : SizeAtMost > Bounds.GroupEntrySizeMax && new ProposedEntry(this).Encode().Length > Bounds.GroupEntrySizeMax ? $"with its credential for {Credentials.Length} sites it makes an entry of more than {Bounds.GroupEntrySizeMax} bytes"
+        : null;
+
+    // Told without writing the entry: a text has at most three bytes a character.
+    private long SizeAtMost =>
+        1024 + Fields.Length + Body.Length + Credentials.Sum(static one => Bounds.SiteNameLengthMax + 8L + one.Sealed.Length)
+        + (3L * (Target.Length + Replicant.Collection.Length + Replicant.MetaId.Length + Resource.Length + User.Length + UserGroups.Sum(static group => group.Length + 4L)));
+
+    private static bool TooLong(string text, int sizeMax) => text.Length > sizeMax || Encoding.UTF8.GetByteCount(text) > sizeMax;
+
     internal void Write(EntryWriter writer)
     {
         writer.Id(Id).Byte((byte)Kind).Byte(Operator).Byte((byte)Repetition).Byte(HasBody ? (byte)1 : (byte)0).Number(AtUnixMs).Text(Origin);
@@ -114,7 +140,7 @@ public sealed record Operation
             Origin = reader.Text(Bounds.SiteNameLengthMax),
             Replicant = ReplicantKey.Read(ref reader),
             Resource = reader.Text(Bounds.ServiceNameLengthMax * 4),
-            Method = reader.Text(32),
+            Method = reader.Text(MethodSizeMax),
             Target = reader.Text(Bounds.TargetSizeMax),
             Fields = reader.Bytes(Bounds.HeadSizeMax),
             Body = reader.Bytes(Bounds.BodyMemorySizeMax),

@@ -71,6 +71,27 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         Assert.Empty(_clusters["Site2"].Names);
     }
 
+    // Each of these made an entry that no site could read, its own among them.
+    [Theory]
+    [InlineData("PUT", "1025", "the id in its path has more than 1024 bytes")]
+    [InlineData("PUT", "%FF", "no UTF-8")]
+    [InlineData("PUT", "a%00b", "control characters")]
+    [InlineData("PUT", "%0Ab", "control characters")]
+    public async Task What_does_not_fit_into_an_entry_is_refused_and_goes_nowhere(string method, string id, string why)
+    {
+        var name = int.TryParse(id, out var length) ? new string('n', length) : id;
+        var answer = await AskAsync("Site1", method, $"{Pods}/{name}", Both + Json, """{"kind":"Pod"}""");
+        Assert.Equal("422", Status(answer));
+        Assert.Contains(why, answer.Body, StringComparison.Ordinal);
+        Assert.Empty(Changes("Site1"));
+
+        // The longest that fits does, and its group goes on.
+        var longest = $$$"""{"kind":"Pod","metadata":{"name":"{{{new string('n', 1024)}}}"}}""";
+        Assert.Equal("201", Status(await AskAsync("Site1", "POST", Pods, Both + Json, longest)));
+        await QuietAsync();
+        Assert.Single(Changes("Site2"));
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
