@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
 using Cheops.Store.Log.Segments;
@@ -6,12 +5,12 @@ using FASTER.core;
 
 namespace Cheops.Store.Log;
 
-/// <summary>The operation log on FASTER's log. One loop commits: what is appended during a sync waits for the next.</summary>
+/// <summary>The operation log on FASTER's log. One commit is under way at a time: what is appended meanwhile waits for the next.</summary>
 /// <remarks>
 /// A full disk never reaches FASTER: an append is admitted only when the segments it may need exist with all their blocks.
 /// A write or sync that fails ends the appending for good, since after it nobody knows what is on the disk.
 /// </remarks>
-public sealed class FasterOperationLog : IOperationLog
+public sealed partial class FasterOperationLog : IOperationLog
 {
     // A length before each record, and padding to 4 bytes after it.
     private const int FramingSize = 4 + 3;
@@ -21,11 +20,6 @@ public sealed class FasterOperationLog : IOperationLog
     private readonly FasterLog _log;
     private readonly SegmentDevice _device;
     private readonly CommitSlots _slots;
-    private readonly Task _committing;
-
-    private readonly Channel<byte> _signal = Channel.CreateBounded<byte>(
-        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
-
     private readonly TaskCompletionSource<Exception> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // All below is guarded by the gate, and so is every call of FASTER that changes the log.
@@ -38,6 +32,8 @@ public sealed class FasterOperationLog : IOperationLog
     private long _reservedUntil;
     private long _durableUntil;
     private long _durableBegin;
+    private bool _isPosted;
+    private bool _isCommitting;
     private bool _closed;
 
     private FasterOperationLog(ISegmentFiles files, OperationLogOptions options, OpenedLog opened)
@@ -48,9 +44,9 @@ public sealed class FasterOperationLog : IOperationLog
         (_beginSequence, _nextSequence) = (opened.At.BeginSequence, opened.At.UntilSequence);
         // The segment of the tail is looked at again: it is missing when the disk was full at the start.
         _reservedUntil = opened.At.Until >> options.SegmentSizeBits << options.SegmentSizeBits;
-        _device.WriteFailed = e => _failed.TrySetResult(e);
-        _slots.CommitFailed = e => _failed.TrySetResult(e);
-        _committing = CommitAsync();
+        _device.WriteFailed = Fail;
+        _slots.CommitFailed = Fail;
+        _slots.Committed = Committed;
     }
 
     /// <summary>Opens a log, reading and checking every record; a log that does not exist begins empty. Blocks while it reads.</summary>
@@ -137,7 +133,7 @@ public sealed class FasterOperationLog : IOperationLog
             ThrowIfFailed();
             if (_waiting.Count == 0 && TryAppend(record, out var position))
             {
-                _signal.Writer.TryWrite(0);
+                Post();
                 return ValueTask.FromResult(position);
             }
 
@@ -145,7 +141,7 @@ public sealed class FasterOperationLog : IOperationLog
                 throw new OperationLogException(OperationLogError.Busy, $"{_waiting.Count} appends wait for the disk already");
             var waiting = new WaitingAppend(record);
             _waiting.Enqueue(waiting);
-            _signal.Writer.TryWrite(0);
+            Post();
             return new ValueTask<long>(waiting.CompleteAsync(_gate, cancellation));
         }
     }
@@ -173,6 +169,8 @@ public sealed class FasterOperationLog : IOperationLog
     {
         if (position < Begin) throw NoRecord(position);
         await WaitDurableAsync(position, cancellation);
+        // FASTER learns of a commit a moment after those who waited for it.
+        if (_log.CommittedUntilAddress <= position) await _log.WaitForCommitAsync(position + 1, token: cancellation);
         var (bytes, length) = await _log.ReadAsync(position, token: cancellation);
         if (bytes is not null && LogRecord.Read(bytes.AsMemory(0, length), out var record) == LogRecordStatus.Understood) return record;
         if (position < Begin) throw NoRecord(position);
@@ -196,7 +194,7 @@ public sealed class FasterOperationLog : IOperationLog
                 (_begin, _beginSequence) = (position, sequence);
             }
 
-            _signal.Writer.TryWrite(0);
+            Post();
         }
 
         while (true)
@@ -244,146 +242,6 @@ public sealed class FasterOperationLog : IOperationLog
         return true;
     }
 
-    /// <summary>How far an append at <paramref name="tail"/> can reach: to the end of the next page.</summary>
-    private long Reach(long tail) => ((tail >> _options.PageSizeBits) + 2) << _options.PageSizeBits;
-
-    private async Task CommitAsync()
-    {
-        while (await _signal.Reader.WaitToReadAsync())
-        {
-            _signal.Reader.TryRead(out _);
-            int waiting;
-            lock (_gate) waiting = _waiting.Count;
-            var refusal = await ReserveAsync();
-            do
-            {
-                // Who came after the disk was asked is not refused by what it said.
-                AdmitWaiting(refusal, waiting);
-                refusal = null;
-                if (!await CommitOnceAsync())
-                {
-                    Fail();
-                    return;
-                }
-            }
-            while (HasWaiting(out var reach) && reach <= _reservedUntil);
-            if (HasWaiting(out _)) _signal.Writer.TryWrite(0);
-        }
-
-        if (!await CommitOnceAsync()) Fail();
-    }
-
-    /// <summary>Makes the segments that the next appends may reach, one ahead where there is room.</summary>
-    /// <returns>Why the append that waits first cannot be admitted; null when it can.</returns>
-    private async Task<OperationLogException?> ReserveAsync()
-    {
-        long needed;
-        lock (_gate) needed = Reach(_log.TailAddress);
-        // A quarter of a segment before its end the next one is made, so that appends hardly ever wait for it.
-        var wished = needed + (_options.SegmentSize / 4);
-        try
-        {
-            while (_reservedUntil < wished)
-            {
-                var segment = (int)(_reservedUntil >> _options.SegmentSizeBits);
-                await _device.RunAsync(() => _files.Reserve(segment));
-                lock (_gate) _reservedUntil = (segment + 1L) << _options.SegmentSizeBits;
-            }
-        }
-        catch (IOException e) when (_reservedUntil < needed)
-        {
-            return e is SegmentsFullException
-                ? new OperationLogException(OperationLogError.Full, $"the operation log cannot grow: {e.Message}; free some room", e)
-                : new OperationLogException(OperationLogError.Failed, $"the operation log cannot grow: {e.Message}", e);
-        }
-        catch (IOException)
-        {
-            // There is room for what is asked now; the next round tries again.
-        }
-
-        return null;
-    }
-
-    private void AdmitWaiting(OperationLogException? refusal, int refusedMax)
-    {
-        lock (_gate)
-        {
-            for (var i = 0; _waiting.TryPeek(out var waiting); i++)
-            {
-                if (waiting.IsGivenUp)
-                {
-                    _waiting.Dequeue();
-                }
-                else if (TryAppend(waiting.Record, out var position))
-                {
-                    _waiting.Dequeue();
-                    waiting.Complete(position);
-                }
-                else if (refusal is not null && i < refusedMax && Reach(_log.TailAddress) > _reservedUntil)
-                {
-                    _waiting.Dequeue();
-                    waiting.Refuse(refusal);
-                }
-                else
-                {
-                    return;
-                }
-            }
-        }
-    }
-
-    private bool HasWaiting(out long reach)
-    {
-        lock (_gate)
-        {
-            reach = Reach(_log.TailAddress);
-            return _waiting.Count > 0;
-        }
-    }
-
-    /// <summary>Makes everything appended so far durable.</summary>
-    /// <returns>False when the disk failed.</returns>
-    private async Task<bool> CommitOnceAsync()
-    {
-        Task commit;
-        LogExtent point;
-        lock (_gate)
-        {
-            point = new LogExtent(0, _begin, _log.TailAddress, _beginSequence, _nextSequence);
-            if (point.Until == _durableUntil && point.Begin == _durableBegin) return !_failed.Task.IsCompleted;
-            _slots.Next = point;
-            commit = _log.CommitAsync().AsTask();
-        }
-
-        await Task.WhenAny(commit, _failed.Task);
-        if (_failed.Task.IsCompleted || !commit.IsCompletedSuccessfully)
-        {
-            if (commit.IsFaulted) _failed.TrySetResult(commit.Exception.InnerException!);
-            return false;
-        }
-
-        TaskCompletionSource round;
-        lock (_gate)
-        {
-            Volatile.Write(ref _durableUntil, point.Until);
-            Volatile.Write(ref _durableBegin, point.Begin);
-            (round, _committed) = (_committed, NewRound());
-        }
-
-        round.SetResult();
-        return true;
-    }
-
-    /// <summary>Tells everybody who waits that the log failed.</summary>
-    private void Fail()
-    {
-        lock (_gate)
-        {
-            while (_waiting.TryDequeue(out var waiting)) waiting.Refuse(Failure());
-            _committed.TrySetResult();
-        }
-    }
-
     private void ThrowIfFailed()
     {
         if (_closed) throw new OperationLogException(OperationLogError.Failed, "the operation log is closed");
@@ -410,9 +268,8 @@ public sealed class FasterOperationLog : IOperationLog
             _closed = true;
         }
 
-        _signal.Writer.TryComplete();
-        await _committing;
-        Fail();
+        await CommitRestAsync();
+        RefuseAll();
         _log.Dispose();
         _device.Dispose();
         _files.Dispose();

@@ -60,20 +60,27 @@ internal sealed class CommitSlots : ILogCommitManager
     /// <summary>Told of a commit that failed. FASTER itself would go on as if it had been made.</summary>
     public Action<Exception>? CommitFailed { get; set; }
 
+    /// <summary>Told of a commit as soon as it is durable; by the thread that has synced.</summary>
+    public Action<LogExtent>? Committed { get; set; }
+
     /// <summary>Called by FASTER, on a thread of the pool, which it blocks for the time of two syncs; one at a time.</summary>
     public void Commit(long beginAddress, long untilAddress, byte[] commitMetadata, long commitNum, bool forceWriteMetadata)
     {
+        var point = Next;
         try
         {
-            if (Next.Begin != beginAddress || Next.Until != untilAddress)
+            if (point.Begin != beginAddress || point.Until != untilAddress)
                 throw new InvalidOperationException($"a commit of {beginAddress} to {untilAddress} was not asked for");
             _files.Sync();
-            Write(Next with { Number = commitNum }, commitMetadata);
+            Write(point with { Number = commitNum }, commitMetadata);
         }
         catch (Exception e)
         {
             CommitFailed?.Invoke(e);
+            return;
         }
+
+        Committed?.Invoke(point);
     }
 
     /// <summary>Makes a commit that FASTER is to find when it is opened: the log ends at <paramref name="point"/>.</summary>

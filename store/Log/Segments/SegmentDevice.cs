@@ -29,24 +29,8 @@ internal sealed class SegmentDevice : StorageDeviceBase
     /// <summary>The last read that failed. FASTER tells its caller that a read failed, but not why.</summary>
     public Exception? ReadFailure { get; private set; }
 
-    /// <summary>Carries out something that blocks on the device's thread, between writes.</summary>
-    public Task RunAsync(Action action)
-    {
-        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Enqueue(() =>
-        {
-            try
-            {
-                action();
-                done.SetResult();
-            }
-            catch (Exception e)
-            {
-                done.SetException(e);
-            }
-        });
-        return done.Task;
-    }
+    /// <summary>Carries out something that may block on the device's thread, between writes; it must not throw.</summary>
+    public void Post(Action action) => Enqueue(action);
 
     public override unsafe void WriteAsync(
         IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context) =>

@@ -1,0 +1,165 @@
+using Cheops.Store.Log.Segments;
+
+namespace Cheops.Store.Log;
+
+/// <summary>
+/// How appends become durable. 1. Whoever appends posts a round to the device's thread. 2. The round admits who waits for room,
+/// and has FASTER write what was appended. 3. <see cref="CommitSlots"/> syncs it, once for all. 4. Whoever waited goes on, and
+/// what was appended meanwhile gets the next round.
+/// </summary>
+public sealed partial class FasterOperationLog
+{
+    /// <summary>How far an append at <paramref name="tail"/> can reach: to the end of the next page.</summary>
+    private long Reach(long tail) => ((tail >> _options.PageSizeBits) + 2) << _options.PageSizeBits;
+
+    // ---- 1. Under the gate.
+    private void Post()
+    {
+        if (_isPosted) return;
+        _isPosted = true;
+        _device.Post(Round);
+    }
+
+    // ---- 2. On the device's thread, which may block.
+    private void Round()
+    {
+        int waiting;
+        lock (_gate)
+        {
+            _isPosted = false;
+            waiting = _waiting.Count;
+        }
+
+        var refusal = Reserve();
+        lock (_gate)
+        {
+            // Who came after the disk was asked is not refused by what it said.
+            AdmitWaiting(refusal, waiting);
+            if (!_isCommitting && !_failed.Task.IsCompleted) Commit();
+        }
+    }
+
+    private void Commit()
+    {
+        var point = new LogExtent(0, _begin, _log.TailAddress, _beginSequence, _nextSequence);
+        if (point.Until == _durableUntil && point.Begin == _durableBegin)
+        {
+            if (_waiting.Count > 0) Post();
+            return;
+        }
+
+        _isCommitting = true;
+        _slots.Next = point;
+        _ = _log.CommitAsync().AsTask().ContinueWith(
+            static (task, log) => ((FasterOperationLog)log!).Fail(task.Exception!.InnerException!), this, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+    }
+
+    // ---- 4. By the thread that has synced.
+    private void Committed(LogExtent point)
+    {
+        TaskCompletionSource round;
+        lock (_gate)
+        {
+            _isCommitting = false;
+            Volatile.Write(ref _durableUntil, point.Until);
+            Volatile.Write(ref _durableBegin, point.Begin);
+            (round, _committed) = (_committed, NewRound());
+            if (_log.TailAddress > point.Until || _begin > point.Begin || _waiting.Count > 0) Post();
+        }
+
+        round.TrySetResult();
+    }
+
+    /// <summary>Makes the segments that the next appends may reach, one ahead where there is room.</summary>
+    /// <returns>Why the append that waits first cannot be admitted; null when it can.</returns>
+    private OperationLogException? Reserve()
+    {
+        long needed;
+        lock (_gate) needed = Reach(_log.TailAddress);
+        // A quarter of a segment before its end the next one is made, so that appends hardly ever wait for it.
+        var wished = needed + (_options.SegmentSize / 4);
+        try
+        {
+            while (_reservedUntil < wished)
+            {
+                var segment = (int)(_reservedUntil >> _options.SegmentSizeBits);
+                _files.Reserve(segment);
+                lock (_gate) _reservedUntil = (segment + 1L) << _options.SegmentSizeBits;
+            }
+        }
+        catch (IOException e) when (_reservedUntil < needed)
+        {
+            return e is SegmentsFullException
+                ? new OperationLogException(OperationLogError.Full, $"the operation log cannot grow: {e.Message}; free some room", e)
+                : new OperationLogException(OperationLogError.Failed, $"the operation log cannot grow: {e.Message}", e);
+        }
+        catch (IOException)
+        {
+            // There is room for what is asked now; the next round tries again.
+        }
+
+        return null;
+    }
+
+    private void AdmitWaiting(OperationLogException? refusal, int refusedMax)
+    {
+        for (var i = 0; _waiting.TryPeek(out var waiting); i++)
+        {
+            if (waiting.IsGivenUp)
+            {
+                _waiting.Dequeue();
+            }
+            else if (TryAppend(waiting.Record, out var position))
+            {
+                _waiting.Dequeue();
+                waiting.Complete(position);
+            }
+            else if (refusal is not null && i < refusedMax && Reach(_log.TailAddress) > _reservedUntil)
+            {
+                _waiting.Dequeue();
+                waiting.Refuse(refusal);
+            }
+            else
+            {
+                return;
+            }
+        }
+    }
+
+    // What was appended before the log was closed; who still waits for room is refused.
+    private async Task CommitRestAsync()
+    {
+        while (true)
+        {
+            Task round;
+            lock (_gate)
+            {
+                if (_failed.Task.IsCompleted) return;
+                if (!_isCommitting && _log.TailAddress == _durableUntil && _begin == _durableBegin) return;
+                round = _committed.Task;
+                Post();
+            }
+
+            await round;
+        }
+    }
+
+    private void Fail(Exception failure)
+    {
+        _failed.TrySetResult(failure);
+        RefuseAll();
+    }
+
+    /// <summary>Tells everybody who waits that the log failed, or is closed.</summary>
+    private void RefuseAll()
+    {
+        TaskCompletionSource round;
+        lock (_gate)
+        {
+            while (_waiting.TryDequeue(out var waiting)) waiting.Refuse(Failure());
+            round = _committed;
+        }
+
+        round.TrySetResult();
+    }
+}
