@@ -23,6 +23,20 @@ public sealed partial class FasterOperationLog
     // ---- 2. On the device's thread, which may block.
     private void Round()
     {
+        try
+        {
+            CarryOutRound();
+        }
+#pragma warning disable CA1031 // Whatever it is, nothing becomes durable any more, and the thread is the device's.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Fail(e);
+        }
+    }
+
+    private void CarryOutRound()
+    {
         int waiting;
         lock (_gate)
         {
@@ -50,8 +64,9 @@ public sealed partial class FasterOperationLog
 
         _isCommitting = true;
         _slots.Next = point;
-        _ = _log.CommitAsync().AsTask().ContinueWith(
-            static (task, log) => ((FasterOperationLog)log!).Fail(task.Exception!.InnerException!), this, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        _commit = _log.CommitAsync().AsTask();
+        _ = _commit.ContinueWith(
+            static (commit, log) => ((FasterOperationLog)log!).Fail(commit.Exception!.InnerException!), this, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
     }
 
     // ---- 4. By the thread that has synced.
@@ -126,7 +141,7 @@ public sealed partial class FasterOperationLog
         }
     }
 
-    // What was appended before the log was closed; who still waits for room is refused.
+    // What was appended before the log was closed. FASTER goes on for a moment after a commit is durable.
     private async Task CommitRestAsync()
     {
         while (true)
@@ -134,14 +149,15 @@ public sealed partial class FasterOperationLog
             Task round;
             lock (_gate)
             {
-                if (_failed.Task.IsCompleted) return;
-                if (!_isCommitting && _log.TailAddress == _durableUntil && _begin == _durableBegin) return;
+                if (_failed.Task.IsCompleted || (!_isCommitting && _log.TailAddress == _durableUntil && _begin == _durableBegin)) break;
                 round = _committed.Task;
                 Post();
             }
 
             await round;
         }
+
+        await Task.WhenAny(_commit, _failed.Task);
     }
 
     private void Fail(Exception failure)
@@ -156,10 +172,15 @@ public sealed partial class FasterOperationLog
         TaskCompletionSource round;
         lock (_gate)
         {
-            while (_waiting.TryDequeue(out var waiting)) waiting.Refuse(Failure());
+            RefuseWaiting();
             round = _committed;
         }
 
         round.TrySetResult();
+    }
+
+    private void RefuseWaiting()
+    {
+        while (_waiting.TryDequeue(out var waiting)) waiting.Refuse(Failure());
     }
 }

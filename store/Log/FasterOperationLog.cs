@@ -34,6 +34,7 @@ public sealed partial class FasterOperationLog : IOperationLog
     private long _durableBegin;
     private bool _isPosted;
     private bool _isCommitting;
+    private Task _commit = Task.CompletedTask;
     private bool _closed;
 
     private FasterOperationLog(ISegmentFiles files, OperationLogOptions options, OpenedLog opened)
@@ -266,6 +267,7 @@ public sealed partial class FasterOperationLog : IOperationLog
         {
             if (_closed) return;
             _closed = true;
+            RefuseWaiting();
         }
 
         await CommitRestAsync();
