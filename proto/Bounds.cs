@@ -141,6 +141,9 @@ public static class Bounds
     /// <summary>Most requests under way at one listener; past it 503.</summary>
     public const int ListenerRequestsMax = 8_192;
 
+    /// <summary>Most combinations of method, scheme and status that one metric tells apart; past it statuses are told by their class.</summary>
+    public const int DurationSeriesMax = 256;
+
     /// <summary>Pending connections that the kernel keeps for a listener.</summary>
     public const int ListenBacklog = 1024;
 

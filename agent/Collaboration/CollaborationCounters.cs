@@ -13,6 +13,8 @@ internal enum PlanFate
     There,
     /// <summary>At the first of several that worked.</summary>
     First,
+    /// <summary>As an operation at all of several.</summary>
+    Replicated,
     /// <summary>The scope could not be planned.</summary>
     Refused,
     /// <summary>It asked for an operator that is not built.</summary>
@@ -34,6 +36,7 @@ internal sealed class CollaborationCounters(TimeProvider time)
     {
         SitePlan { IsLocal: true } => PlanFate.Here,
         SitePlan => PlanFate.There,
+        AllPlan => PlanFate.Replicated,
         _ => PlanFate.First,
     };
 
@@ -49,26 +52,23 @@ internal sealed class CollaborationCounters(TimeProvider time)
 /// <summary>Requests sent to one place, and how long their answers' heads took.</summary>
 internal sealed class SendingCounters(TimeProvider time)
 {
-    private readonly long[] _durations = new long[InterceptionCounters.DurationBounds.Length + 1];
     private readonly long[] _outcomes = new long[Enum.GetValues<AttemptKind>().Length];
-    private long _durationTicks;
 
-    public double DurationSum => Interlocked.Read(ref _durationTicks) / (double)TimeSpan.TicksPerSecond;
-
-    public long Durations(int bucket) => Interlocked.Read(ref _durations[bucket]);
+    /// <summary>How long the answers' heads took.</summary>
+    public RequestDurations Durations { get; } = new();
 
     public long Outcomes(AttemptKind kind) => Interlocked.Read(ref _outcomes[(int)kind]);
 
     public long Begin() => time.GetTimestamp();
 
-    public void End(long begun, AttemptKind kind)
+    /// <summary>Counts one request.</summary>
+    /// <param name="begun">When it was begun.</param>
+    /// <param name="exchange">The request; other sites are told the scheme that it came by.</param>
+    /// <param name="kind">What came of it.</param>
+    /// <param name="status">The status of the answer; 0 for none.</param>
+    public void End(long begun, Exchange exchange, AttemptKind kind, int status = 0)
     {
-        var duration = time.GetElapsedTime(begun);
-        var seconds = duration.TotalSeconds;
-        var bucket = 0;
-        while (bucket < InterceptionCounters.DurationBounds.Length && seconds > InterceptionCounters.DurationBounds[bucket]) bucket++;
-        Interlocked.Increment(ref _durations[bucket]);
-        Interlocked.Add(ref _durationTicks, duration.Ticks);
+        Durations.Add(exchange.Request.Method, exchange.Origin.Scheme == "https", status, time.GetElapsedTime(begun));
         Interlocked.Increment(ref _outcomes[(int)kind]);
     }
 }

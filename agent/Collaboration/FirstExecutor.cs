@@ -113,7 +113,7 @@ internal static class Relaying
         if (failure is CallFailure.None or CallFailure.ClientGone) return;
 
         // Part of the answer is out: the client must see that it is incomplete.
-        if (exchange.AnswerStarted) exchange.AbortClient();
+        if (exchange.AnswerStarted) exchange.Fail(Problems.Cut(connection.Detail));
         else await exchange.RespondAsync(otherwise with { Detail = connection.Detail });
     }
 }

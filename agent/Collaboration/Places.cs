@@ -42,7 +42,7 @@ internal sealed class Places(
             }
             catch (IOException e)
             {
-                sent.End(begun, AttemptKind.NotReached);
+                sent.End(begun, exchange, AttemptKind.NotReached);
                 return Unreached(failures.NotConnected(service.Name, e));
             }
 
@@ -50,7 +50,7 @@ internal sealed class Places(
             var failure = await connection.SendAsync(exchange, source);
             if (failure == CallFailure.None)
             {
-                sent.End(begun, AttemptKind.Answered);
+                sent.End(begun, exchange, AttemptKind.Answered, connection.Answer.Status);
                 if (routed.Workflow is not null) workflows.Learn(routed.Workflow, routed.Profile, new HeadFields(connection.Answer));
                 return new Attempt(AttemptOutcome.Answered(connection.Answer.Status), connection, null) { Pool = service.Pool, AsFrontProxy = asFrontProxy };
             }
@@ -64,7 +64,7 @@ internal sealed class Places(
             _ = connection.CloseAsync();
             if (!again)
             {
-                sent.End(begun, AttemptKind.Lost);
+                sent.End(begun, exchange, AttemptKind.Lost);
                 return new Attempt(AttemptOutcome.Lost, null, problem);
             }
 
@@ -84,7 +84,7 @@ internal sealed class Places(
         }
         catch (LinkException e)
         {
-            sent.End(begun, AttemptKind.NotReached);
+            sent.End(begun, exchange, AttemptKind.NotReached);
             return Unreached(failures.NotForwarded(routed.Service, e));
         }
 
@@ -97,13 +97,13 @@ internal sealed class Places(
         {
             exchange.AnswerFromPeer = true;
             var answered = OutcomeOf(connection.Answer);
-            sent.End(begun, answered.Kind);
+            sent.End(begun, exchange, answered.Kind, connection.Answer.Status);
             return new Attempt(answered, connection, null);
         }
 
         var problem = failures.Of(failure, routed.Service, connection, exchange.BodyRefusal);
         var outcome = connection.Error is LinkException { NothingExecuted: true } ? AttemptOutcome.NotReached : AttemptOutcome.Lost;
-        sent.End(begun, outcome.Kind);
+        sent.End(begun, exchange, outcome.Kind);
         connection.Detach(exchange);
         _ = connection.CloseAsync();
         return new Attempt(outcome, null, problem);

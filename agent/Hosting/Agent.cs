@@ -190,7 +190,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     }
 
     private ServerContext Context(IExchangeHandler handler, InterceptionCounters counters) =>
-        new(handler, _deadlines, counters, _context.Time, _siteLines, new ExchangeLog(_context.Log.CreateLogger("request"))) { IsDraining = () => _draining };
+        new(handler, _deadlines, counters, _context.Time, _settings.Site, _siteLines, new ExchangeLog(_context.Log.CreateLogger("request"))) { IsDraining = () => _draining };
 
     // Certificates are read once per reload, at the first handshake after it.
     private sealed class ListenerTls(Agent agent, string service)
@@ -300,11 +300,12 @@ public sealed partial class Agent : IAgent, IAgentStatus
     }
 
     /// <inheritdoc/>
-    public Task<bool> IsAliveAsync(CancellationToken cancellation)
+    public async Task<bool> IsAliveAsync(CancellationToken cancellation)
     {
-        // The sweep runs on a thread that serves; that it ran lately shows that such threads still get to run.
+        // The threads that serve plain requests must come round; that the sweep ran lately shows the same of the pool's, and that time-outs are kept.
+        await Reactor.PingAllAsync().WaitAsync(cancellation);
         var silent = _context.Time.GetElapsedTime(_deadlines.LastSweepTimestamp);
-        return Task.FromResult(silent < TimeSpan.FromMilliseconds(20 * Bounds.DeadlineSweepMs));
+        return silent < TimeSpan.FromMilliseconds(20 * Bounds.DeadlineSweepMs);
     }
 
     /// <inheritdoc/>

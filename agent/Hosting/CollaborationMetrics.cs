@@ -1,6 +1,5 @@
 using Cheops.Agent.Api;
 using Cheops.Agent.Collaboration;
-using Cheops.Agent.Interception;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Replication;
 
@@ -20,12 +19,8 @@ internal static class CollaborationMetrics
 
         var sendings = counters.All.ToArray();
         metrics.Metric("http_client_request_duration_seconds", MetricKind.Histogram, "Time until the head of an answer, from the instance here (no peer) or another site.");
-        Span<long> counts = stackalloc long[InterceptionCounters.DurationBounds.Length + 1];
         foreach (var (service, peer, sending) in sendings)
-        {
-            for (var i = 0; i < counts.Length; i++) counts[i] = sending.Durations(i);
-            metrics.Series(InterceptionCounters.DurationBounds, counts, sending.DurationSum, new MetricLabel("cheops_service", service), new MetricLabel("cheops_peer", peer));
-        }
+            InterceptionMetrics.Durations(metrics, sending.Durations, new MetricLabel("cheops_service", service), new MetricLabel("cheops_peer", peer));
 
         metrics.Metric("cheops_attempts_total", MetricKind.Counter, "Requests sent to a place, by what came of it: answered by the application, surely not reached, or lost.");
         foreach (var (service, peer, sending) in sendings)
@@ -40,6 +35,7 @@ internal static class CollaborationMetrics
         PlanFate.Here => "here",
         PlanFate.There => "there",
         PlanFate.First => "first",
+        PlanFate.Replicated => "replicated",
         PlanFate.Refused => "refused",
         _ => "not_built",
     };

@@ -11,7 +11,7 @@ namespace Cheops.Agent.Interception;
 /// One request and its answer, on the connection that the client has with the agent. Used again for request after
 /// request of its connection; nothing of it may be kept when the handler returns.
 /// </summary>
-public sealed class Exchange
+public sealed partial class Exchange
 {
     internal enum Phase
     {
@@ -29,18 +29,19 @@ public sealed class Exchange
     private readonly Deadline _deadline;
     private readonly InterceptionCounters _counters;
     private readonly FieldLines _own = new();
+    private readonly string _site;
     private readonly byte[] _siteLine;
     private readonly DateLine _date;
     private UpstreamConnection? _upstream;
     private byte[] _rootedTarget = [];
     private int _targetStart;
-    private Phase _phase;
     private bool _closeAfter;
 
     internal Exchange(Channel channel, ExchangeOrigin origin, ServerContext context)
     {
         _channel = channel;
         _counters = context.Counters;
+        _site = context.Site;
         _siteLine = context.SiteLine;
         _date = context.Date;
         _deadline = context.Deadlines.Register(OnDeadline);
@@ -91,8 +92,11 @@ public sealed class Exchange
     /// <summary>Whether the service let pass the time it had to answer.</summary>
     internal bool AnswerLate { get; private set; }
 
-    /// <summary>What Cheops itself answered, for the log; null when the application answered.</summary>
+    /// <summary>What Cheops itself answered, or why it answered nothing or only a part, for the log; null when the application answered.</summary>
     public Problem? Failure { get; private set; }
+
+    /// <summary>Whether an answer was begun that the client sees to be incomplete, through no doing of its own.</summary>
+    public bool IsCut => Failure is not null && AnswerStarted && _aborted;
 
     internal InputWatch Input { get; }
 
@@ -132,6 +136,7 @@ public sealed class Exchange
         Status = 0;
         BytesSent = 0;
         Failure = null;
+        _aborted = false;
         BodyRefusal = HttpRefusal.None;
         Pump = null;
         OnClientGone = null;
@@ -146,10 +151,6 @@ public sealed class Exchange
         Begin();
         _closeAfter = true;
     }
-
-    internal bool IsIdle => _phase == Phase.Idle;
-
-    internal void EndIdle() => _ = CloseGentlyAsync(0);
 
     internal void End()
     {
@@ -169,93 +170,6 @@ public sealed class Exchange
 
     /// <summary>Puts another target in place of the client's.</summary>
     internal void ReplaceTarget(byte[] target) => _rootedTarget = target;
-
-    // ---- deadlines and the client's presence ------------------------------------------------------------------
-
-    internal void Arm(Phase phase, int ms)
-    {
-        _phase = phase;
-        _deadline.Arm(ms);
-    }
-
-    internal void Disarm() => _deadline.Disarm();
-
-    private void OnDeadline()
-    {
-        switch (_phase)
-        {
-            case Phase.Idle:
-                _ = CloseGentlyAsync(0);
-                break;
-            case Phase.Head:
-                _ = CloseGentlyAsync(408);
-                break;
-            case Phase.Answer:
-                AnswerLate = true;
-                _upstream?.Abort();
-                break;
-            default:
-                _counters.ClientStalled();
-                AbortClient();
-                break;
-        }
-    }
-
-    // Says why, ends our direction, and gives the client a moment to read it before the connection is reset.
-    private async Task CloseGentlyAsync(int status)
-    {
-        try
-        {
-            if (status != 0) WriteProblem(Problems.HeadTimeout());
-            Arm(Phase.Linger, Bounds.LingerStallTimeMaxMs);
-            await _channel.CompleteOutputAsync();
-        }
-        catch (IOException)
-        {
-            _channel.Abort();
-        }
-    }
-
-    /// <summary>From now on, a client that goes away aborts what <paramref name="upstream"/> does.</summary>
-    internal void Attach(UpstreamConnection? upstream)
-    {
-        _upstream = upstream;
-        if (upstream is not null && ClientGone) upstream.Abort();
-    }
-
-    /// <summary>Begins to watch for the client going away, once its whole request is read and let go of.</summary>
-    internal void WatchClient()
-    {
-        if (RequestBody.IsReleased && !ClientGone) Input.Post();
-    }
-
-    private void OnEarlyInput()
-    {
-        if (Input.IsGone) NoteClientGone();
-    }
-
-    internal void NoteClientGone()
-    {
-        ClientGone = true;
-        _closeAfter = true;
-        _upstream?.Abort();
-        OnClientGone?.Invoke();
-    }
-
-    /// <summary>Ends our direction towards the client, in an orderly way.</summary>
-    internal ValueTask EndOutputAsync()
-    {
-        _closeAfter = true;
-        return _channel.CompleteOutputAsync();
-    }
-
-    /// <summary>Resets the client's connection: what it has got so far is seen to be incomplete.</summary>
-    public void AbortClient()
-    {
-        _closeAfter = true;
-        _channel.Abort();
-        NoteClientGone();
-    }
 
     // ---- answering --------------------------------------------------------------------------------------------
 
@@ -312,23 +226,49 @@ public sealed class Exchange
     /// <summary>Answers with a failure of Cheops' own, unless an answer has begun: then the connection is reset.</summary>
     public ValueTask RespondAsync(Problem problem)
     {
-        Failure = problem;
-        if (ClientGone) return default;
-        if (AnswerStarted)
+        if (AnswerStarted && !ClientGone)
         {
-            AbortClient();
+            Fail(problem);
             return default;
         }
 
-        WriteProblem(problem);
+        // What a connection was cut for is why its request failed, and not what followed from that.
+        if (!_aborted) Failure = Placed(problem);
+        if (ClientGone) return default;
+        WriteProblem(Failure!);
         return SendAsync();
     }
 
+    /// <summary>Resets the client's connection for a failure that cannot be answered any more.</summary>
+    /// <param name="problem">Why, for the log.</param>
+    internal void Fail(Problem problem)
+    {
+        // What is under way is over with the connection, and says so too: the first reason is the one that counts.
+        Failure ??= Placed(problem);
+        AbortClient();
+    }
+
+    // Whoever finds a failure need not know where: every problem names the site that answers and the service.
+    private Problem Placed(Problem problem) => problem.Site.Length > 0 && problem.Service.Length > 0
+        ? problem
+        : problem with
+        {
+            Site = problem.Site.Length > 0 ? problem.Site : _site,
+            Service = problem.Service.Length > 0 ? problem.Service : Origin.Service,
+        };
+
     private void WriteProblem(Problem problem)
+    {
+        var body = problem.ToJson().Span;
+        WriteProblemHead(problem, body.Length);
+        if (Request.Method != Proto.Http.HttpMethod.Head) Output.Write(body);
+    }
+
+    private void WriteProblemHead(Problem problem, long size)
     {
         _own.Clear();
         _own.Add("Cheops-Error"u8, $"stage={Problem.NameOf(problem.Stage)};retry-safe={(problem.RetrySafe ? "?1" : "?0")}");
-        WriteOwn(problem.Status, Problem.MediaType, problem.ToJson().Span, _own);
+        WriteOwnHead(problem.Status, Problem.MediaType, size, _own);
     }
 
     /// <summary>Answers with something small of Cheops' own.</summary>
@@ -370,10 +310,11 @@ public sealed class Exchange
 
             await SendAsync();
         }
-        catch (IOException)
+        catch (IOException e)
         {
             // Cut short, and seen to be: what was promised by the length does not come.
-            AbortClient();
+            if (ClientGone) AbortClient();
+            else Fail(Problems.Cut(e.Message));
         }
     }
 

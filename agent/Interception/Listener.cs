@@ -15,6 +15,9 @@ public sealed record ListenerOptions(IPEndPoint Address, string Service)
     /// <summary>TLS towards clients, asked for at every handshake so that certificates can be replaced; null for plain.</summary>
     public Func<SslServerAuthenticationOptions>? Tls { get; init; }
 
+    /// <summary>Most connections, those that still shake hands included.</summary>
+    public int ConnectionsMax { get; init; } = Bounds.ListenerConnectionsMax;
+
     /// <summary>
     /// Tells of an accepted connection that was redirected here for which service it was meant; null for the listener's own.
     /// </summary>
@@ -34,8 +37,12 @@ public sealed class Listener : IAsyncDisposable
     private readonly ListenerService _own;
     private readonly TcpAcceptor _acceptor;
     private readonly ConcurrentDictionary<ServerConnection, Task> _connections = new();
+    private readonly ConcurrentDictionary<ReactorSocket, Task> _handshakes = new();
     private readonly Action<string> _warn;
     private Task _accepting = Task.CompletedTask;
+    private int _open;
+    private bool _isFull;
+    private volatile bool _stopping;
 
     /// <summary>Binds.</summary>
     /// <param name="options">Where.</param>
@@ -68,13 +75,8 @@ public sealed class Listener : IAsyncDisposable
             {
                 var socket = await _acceptor.AcceptAsync();
                 if (socket is null) return;
-                if (_connections.Count >= Bounds.ListenerConnectionsMax)
-                {
-                    ReactorSocket.Reset(socket);
-                    continue;
-                }
-
-                Serve(socket);
+                if (IsFull()) Refuse(socket);
+                else Serve(socket);
             }
             catch (IOException e)
             {
@@ -85,20 +87,52 @@ public sealed class Listener : IAsyncDisposable
         }
     }
 
+    // One line each time that it becomes full: whoever floods it must not flood the log as well.
+    private bool IsFull()
+    {
+        var open = Volatile.Read(ref _open);
+        if (open >= _options.ConnectionsMax && !_isFull)
+        {
+            _isFull = true;
+            _warn($"{_options.Service}: {open} connections are open, and all further ones are reset");
+        }
+
+        if (open < _options.ConnectionsMax - _options.ConnectionsMax / 16) _isFull = false;
+        return open >= _options.ConnectionsMax;
+    }
+
+    private void Refuse(Socket socket)
+    {
+        _context.Counters.ConnectionRefused();
+        ReactorSocket.Reset(socket);
+    }
+
     private void Serve(Socket socket)
     {
+        Interlocked.Increment(ref _open);
         try
         {
             var service = _options.Meant(socket) ?? _own;
             var transport = new ReactorSocket(socket);
             if (_options.Tls is null) Run(service, new BufferedChannel(transport), "http");
-            else _ = ServeTlsAsync(service, transport, _options.Tls());
+            else ServeTls(service, transport, _options.Tls());
         }
         catch (Exception e) when (e is SocketException or IOException)
         {
             // Gone before it was taken.
+            Interlocked.Decrement(ref _open);
             socket.Dispose();
         }
+    }
+
+    private void ServeTls(ListenerService service, ReactorSocket socket, SslServerAuthenticationOptions tls)
+    {
+        var shaking = ServeTlsAsync(service, socket, tls);
+        _handshakes[socket] = shaking;
+        _ = ForgetAsync(_handshakes, socket, shaking);
+
+        // Whoever ends the handshakes may have looked before this one was known.
+        if (_stopping) socket.Abort();
     }
 
     private async Task ServeTlsAsync(ListenerService service, ReactorSocket socket, SslServerAuthenticationOptions tls)
@@ -112,6 +146,8 @@ public sealed class Listener : IAsyncDisposable
         catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {
             // A client that cannot shake hands is told by TLS itself.
+            Interlocked.Decrement(ref _open);
+            service.Context.Counters.HandshakeFailed();
             socket.Dispose();
         }
     }
@@ -129,36 +165,55 @@ public sealed class Listener : IAsyncDisposable
             CertificateUser = channel.PeerUser,
         };
         var connection = new ServerConnection(channel, origin, service.Context);
-        var running = connection.RunAsync();
+        var running = ServeAsync(connection);
         if (running.IsCompleted) return;
         _connections[connection] = running;
-        _ = ForgetAsync(connection, running);
+        _ = ForgetAsync(_connections, connection, running);
     }
 
-    private async Task ForgetAsync(ServerConnection connection, Task running)
+    private async Task ServeAsync(ServerConnection connection)
+    {
+        await connection.RunAsync();
+        Interlocked.Decrement(ref _open);
+    }
+
+    private static async Task ForgetAsync<T>(ConcurrentDictionary<T, Task> among, T one, Task running)
+        where T : notnull
     {
         await running;
-        _connections.TryRemove(connection, out _);
+        among.TryRemove(one, out _);
     }
 
-    /// <summary>Takes no more connections, and ends those that wait for a request. The context says that it drains.</summary>
+    /// <summary>Takes no more connections, and ends those that wait for a request or still shake hands. The context says that it drains.</summary>
     public void StopAccepting()
     {
-        _acceptor.Dispose();
+        EndHandshakes();
         foreach (var connection in _connections.Keys) connection.Drain();
+    }
+
+    private void EndHandshakes()
+    {
+        _stopping = true;
+        _acceptor.Dispose();
+        foreach (var socket in _handshakes.Keys) socket.Abort();
     }
 
     /// <summary>Completes when all connections have ended.</summary>
     public async Task DrainedAsync()
     {
         await _accepting;
+        await Task.WhenAll(_handshakes.Values);
         await Task.WhenAll(_connections.Values);
     }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
-        _acceptor.Dispose();
+        EndHandshakes();
+        await _accepting;
+
+        // A handshake that was just done is a connection now.
+        await Task.WhenAll(_handshakes.Values);
         foreach (var connection in _connections.Keys) connection.Abort();
         await DrainedAsync();
     }

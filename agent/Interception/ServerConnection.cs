@@ -9,6 +9,7 @@ namespace Cheops.Agent.Interception;
 /// <param name="Deadlines">Ends what takes too long.</param>
 /// <param name="Counters">Counts.</param>
 /// <param name="Time">The clock.</param>
+/// <param name="Site">This site.</param>
 /// <param name="SiteLine">The encoded <c>Cheops-Site</c> field of this site.</param>
 /// <param name="Log">Told of every refused or failed request.</param>
 public sealed record ServerContext(
@@ -16,6 +17,7 @@ public sealed record ServerContext(
     Deadlines Deadlines,
     InterceptionCounters Counters,
     TimeProvider Time,
+    string Site,
     byte[] SiteLine,
     IRequestLog Log)
 {
@@ -28,7 +30,7 @@ public sealed record ServerContext(
 /// <summary>Told of every request that Cheops itself refused or failed, once.</summary>
 public interface IRequestLog
 {
-    /// <summary>A request was answered by Cheops, or not at all.</summary>
+    /// <summary>A request was answered by Cheops, or through no doing of its client's not at all or not to the end: <see cref="Exchange.Failure"/> tells why.</summary>
     void Failed(Exchange exchange);
 
     /// <summary>An error that nobody expected.</summary>
@@ -44,6 +46,7 @@ public sealed class ServerConnection
     private readonly Channel _channel;
     private readonly ServerContext _context;
     private readonly Exchange _exchange;
+    private readonly bool _isSecure;
     private HeadParser _parser;
     private HttpRefusal _refusal;
     private bool _headBegun;
@@ -58,16 +61,30 @@ public sealed class ServerConnection
         _channel = channel;
         _context = context;
         _exchange = new Exchange(channel, origin, context);
+        _isSecure = origin.Scheme == "https";
     }
+
+    /// <summary>Whether it waits for a request of which nothing has come.</summary>
+    internal bool IsIdle => _exchange.IsIdle;
+
+    /// <summary>Whether the time or a drain has ended it while it waited.</summary>
+    internal bool IsEnded => _exchange.IsEnded;
 
     /// <summary>Ends the connection when it next waits for a request; at once if it does.</summary>
     public void Drain()
     {
-        if (_exchange.IsIdle) _exchange.EndIdle();
+        if (IsIdle && !BringsRequest) _exchange.EndIdle();
     }
 
+    // A stream from another site's agent was opened for a request, which is under way even when nothing of it has come.
+    private bool BringsRequest => _exchange.Origin.Link is not null && !_served;
+
     /// <summary>Resets the connection, whatever it does.</summary>
-    public void Abort() => _exchange.AbortClient();
+    public void Abort()
+    {
+        if (_serving) _exchange.Fail(Problems.AgentEnds());
+        else _exchange.AbortClient();
+    }
 
     /// <summary>Serves until the connection ends; never throws.</summary>
     public async Task RunAsync()
@@ -76,9 +93,12 @@ public sealed class ServerConnection
         try
         {
             // One state machine for the connection's life: what waits in a loop of its own would be one more for each request.
-            while (!_context.IsDraining())
+            while (true)
             {
-                _exchange.Arm(Exchange.Phase.Idle, Bounds.IdleTimeMaxMs);
+                _exchange.AwaitRequest();
+
+                // Not before: a drain that came meanwhile had found nothing that it could end.
+                if (_context.IsDraining() && !BringsRequest) break;
                 HeadStep step;
                 do
                 {
@@ -97,7 +117,7 @@ public sealed class ServerConnection
                 catch (Exception e) when (e is not (IOException or OutOfMemoryException))
                 {
                     _context.Log.Unexpected(_exchange, e);
-                    await _exchange.RespondAsync(Problems.Unexpected(_exchange.Origin.Service));
+                    await _exchange.RespondAsync(Problems.Unexpected());
                 }
 
                 Ended(started);
@@ -122,6 +142,8 @@ public sealed class ServerConnection
         finally
         {
             if (_serving) Ended(_context.Time.GetTimestamp());
+            if (!_exchange.TryTake()) await _exchange.EndedAsync();
+            if (_exchange.HeadWasLate) TellOfLateHead();
             if (_exchange.Pump is { IsCompleted: false } pump)
             {
                 // It reads from this channel: nothing of the channel is given back before it has stopped.
@@ -151,10 +173,10 @@ public sealed class ServerConnection
             case ParseStatus.Done:
                 _exchange.Input.AdvanceTo(read.Buffer.GetPosition(consumed));
                 _headBegun = false;
-                return HeadStep.Taken;
+                return _exchange.TryTake() ? HeadStep.Taken : HeadStep.End;
             case ParseStatus.Refused:
                 _exchange.Input.AdvanceTo(read.Buffer.End);
-                return HeadStep.Refused;
+                return _exchange.TryTake() ? HeadStep.Refused : HeadStep.End;
         }
 
         _exchange.Input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
@@ -162,6 +184,13 @@ public sealed class ServerConnection
         if (!_headBegun) _exchange.Arm(Exchange.Phase.Head, Bounds.HeadTimeMaxMs);
         _headBegun = true;
         return HeadStep.More;
+    }
+
+    private void TellOfLateHead()
+    {
+        _exchange.ForgetHead();
+        _context.Counters.HeadLate();
+        _context.Log.Failed(_exchange);
     }
 
     // The head may be half parsed: nothing of it is used for the answer.
@@ -178,7 +207,7 @@ public sealed class ServerConnection
     {
         _served = true;
         _serving = true;
-        _active = _context.Counters.RequestBegun();
+        _active = _context.Counters.RequestBegun(_exchange.Request.Method, _isSecure);
         _exchange.Begin();
         _readBefore = _exchange.RequestBody.TotalRead;
         return _context.Time.GetTimestamp();
@@ -186,7 +215,7 @@ public sealed class ServerConnection
 
     private ValueTask HandleAsync() =>
         _active > Bounds.ListenerRequestsMax
-            ? _exchange.RespondAsync(Problems.TooBusy(_exchange.Origin.Service))
+            ? _exchange.RespondAsync(Problems.TooBusy())
             : _context.Handler.HandleAsync(_exchange);
 
     private void ThrowIfUnanswered()
@@ -200,7 +229,8 @@ public sealed class ServerConnection
         _exchange.Attach(null);
         _context.Counters.Received(_exchange.RequestBody.TotalRead - _readBefore);
         _context.Counters.Sent(_exchange.BytesSent);
-        _context.Counters.RequestEnded(_exchange.ClientGone && !_exchange.AnswerStarted ? 0 : _exchange.Status, _context.Time.GetElapsedTime(started));
+        var status = _exchange.ClientGone && !_exchange.AnswerStarted ? 0 : _exchange.Status;
+        _context.Counters.RequestEnded(_exchange.Request.Method, _isSecure, status, _exchange.IsCut, _context.Time.GetElapsedTime(started));
         if (_exchange.Failure is not null) _context.Log.Failed(_exchange);
     }
 
@@ -225,13 +255,17 @@ public sealed class ServerConnection
     // Closing while the client still sends would reset the connection, and the answer might be lost with it.
     private async ValueTask LingerAsync()
     {
-        if (!_served || _exchange.ClientGone)
+        if (_exchange.ClientGone) return;
+        if (_exchange.TryTake())
         {
-            if (!_exchange.ClientGone) await _channel.CompleteOutputAsync();
-            return;
+            await _channel.CompleteOutputAsync();
+            if (!_served) return;
+        }
+        else
+        {
+            await _exchange.EndedAsync();
         }
 
-        await _channel.CompleteOutputAsync();
         _exchange.Arm(Exchange.Phase.Linger, Bounds.LingerStallTimeMaxMs);
         for (long dropped = 0; dropped < Bounds.LingerSizeMax;)
         {

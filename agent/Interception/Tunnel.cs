@@ -17,12 +17,10 @@ internal static class Tunnel
 
             // When one direction has ended in order, the other may go on; when it broke, both are over.
             var first = await Task.WhenAny(down, up);
-            if (await first) await (first == down ? exchange.EndOutputAsync() : service.CompleteOutputAsync());
-            else Break(exchange, service);
             var second = first == down ? up : down;
-            if (await second) await (second == down ? exchange.EndOutputAsync() : service.CompleteOutputAsync());
-            else Break(exchange, service);
-            return await first && await second ? CallFailure.None : CallFailure.AnswerLost;
+            var failure = await EndAsync(exchange, service, await first, isDown: first == down);
+            var later = await EndAsync(exchange, service, await second, isDown: second == down);
+            return failure == CallFailure.None ? later : failure;
         }
         catch (IOException)
         {
@@ -35,28 +33,50 @@ internal static class Tunnel
         }
     }
 
+    private enum CopyEnd
+    {
+        InOrder,
+        SenderLost,
+        ReceiverLost,
+    }
+
+    private static async ValueTask<CallFailure> EndAsync(Exchange exchange, Channel service, CopyEnd end, bool isDown)
+    {
+        if (end == CopyEnd.InOrder)
+        {
+            await (isDown ? exchange.EndOutputAsync() : service.CompleteOutputAsync());
+            return CallFailure.None;
+        }
+
+        Break(exchange, service);
+        return isDown == (end == CopyEnd.ReceiverLost) ? CallFailure.ClientGone : CallFailure.AnswerLost;
+    }
+
     private static void Break(Exchange exchange, Channel service)
     {
         service.Abort();
         exchange.AbortClient();
     }
 
-    private static async Task<bool> CopyAsync(Exchange exchange, InputWatch from, PipeWriter to)
+    private static async Task<CopyEnd> CopyAsync(Exchange exchange, InputWatch from, PipeWriter to)
     {
+        var lost = CopyEnd.SenderLost;
         try
         {
             while (true)
             {
                 exchange.Arm(Exchange.Phase.Tunnel, Bounds.TunnelIdleTimeMaxMs);
+                lost = CopyEnd.SenderLost;
                 var read = await from.ReadAsync();
+                lost = CopyEnd.ReceiverLost;
                 foreach (var piece in read.Buffer) await to.WriteAsync(piece);
                 from.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted) return true;
+                if (read.IsCompleted) return CopyEnd.InOrder;
             }
         }
         catch (IOException)
         {
-            return false;
+            return lost;
         }
     }
 }

@@ -348,7 +348,9 @@ public sealed class UpstreamConnection : IAsyncDisposable
         }
 
         exchange.StartAnswer(Answer, BodyFraming.None);
-        return await Tunnel.RunAsync(exchange, _channel, _input);
+        var failure = await Tunnel.RunAsync(exchange, _channel, _input);
+        if (failure == CallFailure.AnswerLost && Detail.Length == 0) Detail = "the connection to the service broke after the upgrade";
+        return failure;
     }
 
     // ---- an exchange of the agent's own -------------------------------------------------------------------------

@@ -20,7 +20,7 @@ public sealed class Deadlines : IDisposable
     public Deadlines(TimeProvider time)
     {
         _time = time;
-        _started = time.GetTimestamp();
+        LastSweepTimestamp = _started = time.GetTimestamp();
         var period = TimeSpan.FromMilliseconds(Bounds.DeadlineSweepMs);
         _timer = time.CreateTimer(static state => ((Deadlines)state!).Sweep(), this, period, period);
     }
@@ -28,7 +28,7 @@ public sealed class Deadlines : IDisposable
     /// <summary>Milliseconds since the start, as of the last sweep: cheap, and never more than one sweep old.</summary>
     public long NowMs => Volatile.Read(ref _nowMs);
 
-    /// <summary>When the last sweep ran; a watchdog sees from it that the agent lives.</summary>
+    /// <summary>When the last sweep ran, at first when sweeping began; a watchdog sees from it that time-outs are kept.</summary>
     public long LastSweepTimestamp { get; private set; }
 
     /// <summary>Makes a deadline, not armed, whose passing calls <paramref name="passed"/> once for each arming.</summary>

@@ -18,20 +18,44 @@ internal sealed unsafe class Reactor
     private static readonly int EventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
     private static readonly int DataOffset = EventSize - 8;
 
+    // What no socket's events say of themselves: their generations begin at 1.
+    private const ulong Ping = 0;
+
     private readonly int _epoll;
+    private readonly int _pings;
     private readonly Lock _gate = new();
     private ReactorSocket?[] _sockets = new ReactorSocket?[256];
     private uint _generation;
+    private TaskCompletionSource? _pinged;
 
     private Reactor(int index)
     {
         _epoll = Native.EpollCreate(Native.CloseOnExec);
         if (_epoll < 0) throw new IOException($"epoll cannot be had: error {Marshal.GetLastPInvokeError()}");
+        _pings = Native.EventDescriptor(0, Native.CloseOnExec | Native.NonBlocking);
+        var one = stackalloc byte[16];
+        *(uint*)one = Native.In | Native.EdgeTriggered;
+        *(ulong*)(one + DataOffset) = Ping;
+        if (_pings < 0 || Native.EpollControl(_epoll, Native.Add, _pings, one) != 0)
+            throw new IOException($"a reactor cannot be made: error {Marshal.GetLastPInvokeError()}");
         new Thread(Run) { IsBackground = true, Name = $"reactor {index}" }.Start();
     }
 
     /// <summary>The reactor for the next socket: they take turns.</summary>
     public static Reactor Next() => All[Interlocked.Increment(ref Turn) % (uint)All.Length];
+
+    /// <summary>Completes when every reactor has come round to its events once more: none of them hangs in what it runs.</summary>
+    public static Task PingAllAsync() => Task.WhenAll(All.Select(reactor => reactor.PingAsync()));
+
+    private Task PingAsync()
+    {
+        // A ping that was not answered yet stands for the later ones too: of one that hangs nothing piles up.
+        var ping = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var pending = Interlocked.CompareExchange(ref _pinged, ping, null) ?? ping;
+        var one = 1UL;
+        if (Native.Write(_pings, (byte*)&one, sizeof(ulong)) < 0) throw new IOException($"a reactor cannot be pinged: error {Marshal.GetLastPInvokeError()}");
+        return pending.Task;
+    }
 
     /// <summary>Begins to watch a socket, edge-triggered, until it is closed.</summary>
     /// <exception cref="IOException">The system has no room for it.</exception>
@@ -87,13 +111,14 @@ internal sealed unsafe class Reactor
         var data = *(ulong*)(one + DataOffset);
         var socket = Volatile.Read(ref _sockets)[(int)(uint)data];
         if (socket is not null && socket.Generation == (uint)(data >> 32)) socket.OnEvents(*(uint*)one);
+        else if (data == Ping) Interlocked.Exchange(ref _pinged, null)?.SetResult();
     }
 }
 
 /// <summary>The system calls that the reactor needs.</summary>
 internal static unsafe partial class Native
 {
-    public const int CloseOnExec = 0x80000, Add = 1, DoNotWait = 0x40, NoSignal = 0x4000;
+    public const int CloseOnExec = 0x80000, NonBlocking = 0x800, Add = 1, DoNotWait = 0x40, NoSignal = 0x4000;
     public const uint In = 1, Out = 4, Error = 8, HangUp = 16, HangUpOfPeer = 0x2000, EdgeTriggered = 0x80000000;
     public const int Interrupted = 4, TryAgain = 11, NoNetwork = 101, Refused = 111, NoRoute = 113, InProgress = 115;
 
@@ -105,6 +130,13 @@ internal static unsafe partial class Native
 
     [LibraryImport("libc", EntryPoint = "epoll_wait", SetLastError = true)]
     public static partial int EpollWait(int epoll, byte* events, int countMax, int timeoutMs);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    public static partial int EventDescriptor(uint value, int flags);
+
+    // Never waits: the descriptor is one of events, and does not block.
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    public static partial nint Write(int descriptor, byte* data, nint size);
 
     [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
     public static partial int Connect(SafeHandle socket, byte* address, int size);

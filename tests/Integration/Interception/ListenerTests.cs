@@ -45,12 +45,13 @@ public sealed class ListenerTests(TestAuthority authority) : IClassFixture<TestA
         public void Unexpected(Exchange exchange, Exception error) => Assert.Fail(error.ToString());
     }
 
-    private Listener Start(bool tls)
+    private Listener Start(bool tls, int connectionsMax = Bounds.ListenerConnectionsMax)
     {
-        var context = new ServerContext(_handler, _deadlines, _counters, _time, "Cheops-Site: Here\r\n"u8.ToArray(), _handler) { IsDraining = () => _draining };
+        var context = new ServerContext(_handler, _deadlines, _counters, _time, "Here", "Cheops-Site: Here\r\n"u8.ToArray(), _handler) { IsDraining = () => _draining };
         var options = new ListenerOptions(new IPEndPoint(IPAddress.Loopback, 0), "shop")
         {
             Tls = tls ? () => TlsOptions.ForServer(_identity, authority.Certificates) : null,
+            ConnectionsMax = connectionsMax,
         };
         _listener = new Listener(options, context, line =>
         {
@@ -219,6 +220,62 @@ public sealed class ListenerTests(TestAuthority authority) : IClassFixture<TestA
             await drained.WaitAsync(Patience);
             Assert.Equal(0, _counters.Connections);
         }
+    }
+
+    private static async Task IsResetAsync(TcpClient client) =>
+        await Assert.ThrowsAsync<IOException>(() => client.GetStream().ReadAsync(new byte[10]).AsTask().WaitAsync(Patience));
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Past_its_bound_connections_are_reset_and_the_log_has_one_line(bool tls)
+    {
+        // With TLS, none of them says a word: they still shake hands.
+        var listener = Start(tls, connectionsMax: 2);
+        using var first = await DialAsync(listener);
+        using var second = await DialAsync(listener);
+        for (var i = 0; i < 3; i++)
+        {
+            using var another = await DialAsync(listener);
+            await IsResetAsync(another);
+        }
+
+        Assert.Equal(3, _counters.ConnectionsRefused);
+        lock (_warnings) Assert.Equal("shop: 2 connections are open, and all further ones are reset", Assert.Single(_warnings));
+        first.Dispose();
+        var answer = "";
+        while (answer.Length == 0)
+        {
+            // Until the listener has seen that one of them is gone.
+            try
+            {
+                answer = tls ? await AskAsync(await DialTlsAsync(listener)) : await AskAsync((await DialAsync(listener)).GetStream());
+            }
+            catch (IOException)
+            {
+                // Still reset.
+            }
+        }
+
+        Assert.Contains("200 OK", answer, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Those_that_still_shake_hands_end_with_the_listener(bool byDisposing)
+    {
+        var listener = Start(tls: true);
+        using var shaking = await DialAsync(listener);
+        await using var served = await DialTlsAsync(listener);
+        Assert.Contains("200 OK", await AskAsync(served), StringComparison.Ordinal);
+        _draining = true;
+        if (byDisposing) await listener.DisposeAsync().AsTask().WaitAsync(Patience);
+        else listener.StopAccepting();
+        await IsResetAsync(shaking);
+        served.Close();
+        await listener.DrainedAsync().WaitAsync(Patience);
+        Assert.Equal((0, 1), (_counters.Connections, _counters.HandshakesFailed));
     }
 
     [Fact]

@@ -55,7 +55,7 @@ public sealed class RelayTests : IAsyncLifetime, IDisposable, IRequestLog, IMesh
             Replicants = EmptyReplicantIndex.Instance,
             Counters = new CollaborationCounters(TimeProvider.System),
         });
-        var context = new ServerContext(handler, _deadlines, _counters, TimeProvider.System, "Cheops-Site: Here\r\n"u8.ToArray(), this);
+        var context = new ServerContext(handler, _deadlines, _counters, TimeProvider.System, "Here", "Cheops-Site: Here\r\n"u8.ToArray(), this);
         _listener = new Listener(new ListenerOptions(new IPEndPoint(IPAddress.Loopback, 0), "echo"), context, _ => { });
         _listener.Start();
     }

@@ -212,7 +212,7 @@ internal sealed class Site
                 Elsewhere = new Elsewhere(name, _mesh, Replicator, _deadlines, Clock),
                 Counters = new CollaborationCounters(Clock),
             });
-            _context = new ServerContext(handler, _deadlines, new InterceptionCounters(), Clock, Encoding.ASCII.GetBytes($"Cheops-Site: {name}\r\nVia: 1.1 {name}\r\n"), this);
+            _context = new ServerContext(handler, _deadlines, new InterceptionCounters(), Clock, name, Encoding.ASCII.GetBytes($"Cheops-Site: {name}\r\nVia: 1.1 {name}\r\n"), this);
             Api = new ReplicationApi(name, Replicator, Clock);
             _mesh.HoldsReplicants = () => Replicator.Replicants.Any;
             _mesh.Start();

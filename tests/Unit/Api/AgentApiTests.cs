@@ -79,18 +79,23 @@ public sealed class AgentApiTests
     [Fact]
     public void Metrics_are_strictly_in_the_format_with_the_names_of_opentelemetry()
     {
-        _status.Counters.RequestBegun();
-        _status.Counters.RequestBegun();
-        _status.Counters.RequestEnded(200, TimeSpan.FromMilliseconds(30));
+        _status.Counters.RequestBegun(HttpMethod.Get, isSecure: true);
+        _status.Counters.RequestBegun(HttpMethod.Get, isSecure: true);
+        _status.Counters.RequestEnded(HttpMethod.Get, isSecure: true, 200, isCut: false, TimeSpan.FromMilliseconds(30));
+        _status.Counters.RequestBegun(HttpMethod.Other, isSecure: false);
+        _status.Counters.RequestEnded(HttpMethod.Other, isSecure: false, 0, isCut: false, TimeSpan.FromMilliseconds(30));
         _status.Counters.Refused(HttpRefusal.BareLineFeed);
         var answer = Get("/metrics");
         Assert.Equal("text/plain; version=0.0.4; charset=utf-8", answer.MediaType);
         var metrics = MetricsText.Read(answer.Body);
         Assert.Equal("histogram", metrics.Kinds["http_server_request_duration_seconds"]);
-        Assert.Equal(0, metrics.Samples["http_server_request_duration_seconds_bucket{cheops_service=\"shop\",le=\"0.025\"}"]);
-        Assert.Equal(1, metrics.Samples["http_server_request_duration_seconds_bucket{cheops_service=\"shop\",le=\"0.05\"}"]);
-        Assert.Equal(0.03, metrics.Samples["http_server_request_duration_seconds_sum{cheops_service=\"shop\"}"], 6);
-        Assert.Equal(1, metrics.Samples["http_server_active_requests{cheops_service=\"shop\"}"]);
+        Assert.Equal(0, metrics.Samples["http_server_request_duration_seconds_bucket{cheops_service=\"shop\",http_request_method=\"GET\",url_scheme=\"https\",http_response_status_code=\"200\",le=\"0.025\"}"]);
+        Assert.Equal(1, metrics.Samples["http_server_request_duration_seconds_bucket{cheops_service=\"shop\",http_request_method=\"GET\",url_scheme=\"https\",http_response_status_code=\"200\",le=\"0.05\"}"]);
+        Assert.Equal(0.03, metrics.Samples["http_server_request_duration_seconds_sum{cheops_service=\"shop\",http_request_method=\"GET\",url_scheme=\"https\",http_response_status_code=\"200\"}"], 6);
+        Assert.Equal(1, metrics.Samples["http_server_request_duration_seconds_count{cheops_service=\"shop\",http_request_method=\"_OTHER\",url_scheme=\"http\"}"]);
+        Assert.Equal(1, metrics.Samples["http_server_active_requests{cheops_service=\"shop\",http_request_method=\"GET\",url_scheme=\"https\"}"]);
+        Assert.Equal(0, metrics.Samples["http_server_active_requests{cheops_service=\"shop\",http_request_method=\"_OTHER\",url_scheme=\"http\"}"]);
+        Assert.Equal(1, metrics.Samples["cheops_http_responses_total{cheops_service=\"shop\",class=\"none\"}"]);
         Assert.Equal(1, metrics.Samples["cheops_http_refusals_total{cheops_service=\"shop\",reason=\"BareLineFeed\"}"]);
         Assert.True(metrics.Samples["process_resident_memory_bytes"] > 1_000_000);
         Assert.True(metrics.Samples["process_open_fds"] > 0);

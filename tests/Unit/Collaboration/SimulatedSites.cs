@@ -212,7 +212,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
         }
 
         private ServerContext Context() =>
-            new(_handler, _deadlines, new InterceptionCounters(), _all.Time, Encoding.ASCII.GetBytes($"Cheops-Site: {Name}\r\n"), this);
+            new(_handler, _deadlines, new InterceptionCounters(), _all.Time, Name, Encoding.ASCII.GetBytes($"Cheops-Site: {Name}\r\n"), this);
 
         public ImmutableArray<SiteStatus> Sites =>
         [
@@ -251,6 +251,8 @@ internal sealed class SimulatedSites : IAsyncDisposable
 
         public void Failed(Exchange exchange)
         {
+            // Whatever fails, whoever is told must be told where.
+            if (exchange.Failure is not { Site.Length: > 0, Service.Length: > 0 }) Errors.Add(new InvalidOperationException($"a problem without its site or service: {exchange.Failure}"));
         }
 
         public void Unexpected(Exchange exchange, Exception error) => Errors.Add(error);

@@ -10,6 +10,7 @@ using Cheops.Agent.Profiles;
 using Cheops.Agent.Transport;
 using Cheops.Agent.Workflows;
 using Cheops.Proto;
+using Cheops.Proto.Problems;
 using Cheops.Store.Bodies;
 using Microsoft.Extensions.Time.Testing;
 
@@ -51,7 +52,7 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
             Replicants = EmptyReplicantIndex.Instance,
             Counters = new CollaborationCounters(Time),
         });
-        _context = new ServerContext(handler, _deadlines, Counters, Time, "Cheops-Site: Here\r\n"u8.ToArray(), this) { IsDraining = () => Draining };
+        _context = new ServerContext(handler, _deadlines, Counters, Time, "Here", "Cheops-Site: Here\r\n"u8.ToArray(), this) { IsDraining = () => Draining };
     }
 
     public FakeTimeProvider Time { get; } = new();
@@ -61,6 +62,9 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
     public InterceptionCounters Counters { get; } = new();
 
     public ConcurrentQueue<Exception> Unexpected { get; } = new();
+
+    /// <summary>The lines of the log about requests.</summary>
+    public ConcurrentQueue<Problem> Lines { get; } = new();
 
     public bool Draining { get; set; }
 
@@ -133,8 +137,39 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
         return passed;
     }
 
+    /// <summary>Waits until the agent has read a part of the head on the last connection that was made.</summary>
+    public Task UntilHeadBegunAsync() => UntilAsync(() => !_connections[^1].IsIdle, "a head has begun");
+
+    /// <summary>Lets time pass until the agent has ended the last connection that was made, and no longer.</summary>
+    public async Task PassTimeUntilEndedAsync(int atMostMs)
+    {
+        for (var passed = 0; !_connections[^1].IsEnded; passed += Bounds.DeadlineSweepMs)
+        {
+            Assert.True(passed <= atMostMs, "the connection was not ended in time");
+            await Task.Yield();
+            Time.Advance(TimeSpan.FromMilliseconds(Bounds.DeadlineSweepMs));
+        }
+    }
+
+    /// <summary>Resets all connections, as an agent that ends does.</summary>
+    public void Abort()
+    {
+        foreach (var connection in _connections) connection.Abort();
+    }
+
+    /// <summary>The one line that the log has, once everything has ended.</summary>
+    public async Task<Problem> LineAsync()
+    {
+        await UntilAsync(() => !Lines.IsEmpty, "the log has a line");
+        await UntilAsync(() => Counters.Active == 0, "the request is over");
+        return Assert.Single(Lines);
+    }
+
     public void Failed(Exchange exchange)
     {
+        // Read as the log does: the head may be no head at all.
+        _ = exchange.Request.MethodBytes.Length + exchange.Target.Length;
+        Lines.Enqueue(exchange.Failure!);
     }
 
     void IRequestLog.Unexpected(Exchange exchange, Exception error) => Unexpected.Enqueue(error);
@@ -157,6 +192,7 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
         await Pool.DisposeAsync();
         _deadlines.Dispose();
         Assert.Empty(Unexpected);
+        Assert.All(Lines, line => Assert.Equal(("Here", Service), (line.Site, line.Service)));
         Assert.Equal(0, Counters.Connections);
         Assert.Equal(0, Counters.Active);
     }
