@@ -47,14 +47,11 @@ internal static class SettingsLoader
             return null;
         }
 
-        var isRead = SettingsReader.TryRead(variables, out var settings, out var wrong);
-        if (isRead)
-        {
-            wrong = SettingsFiles.Check(settings!, invocation.Context.Time, invocation.Context.SearchPath);
-            _ = ProfileLoader.Load(settings!.Profiles, out var inProfiles);
-            wrong = [.. wrong, .. inProfiles];
-        }
-
+        // Files, programs and profiles are looked at also when there is a mistake elsewhere: whoever mends it must not find the next.
+        var settings = SettingsReader.ReadWhatIsRight(variables, out var wrong);
+        wrong = [.. wrong, .. SettingsFiles.Check(settings, wrong, invocation.Context.Time, invocation.Context.SearchPath)];
+        _ = ProfileLoader.Load(settings.Profiles, out var inProfiles);
+        wrong = [.. wrong, .. inProfiles];
         mistakes = [.. wrong.Select(one => one.ToString())];
         return mistakes.IsEmpty ? settings : null;
     }

@@ -23,7 +23,18 @@ public sealed record MeshPeer(string Site, string? Host, int Port)
 /// </param>
 /// <param name="Key">Its key.</param>
 /// <param name="Ca">Who signs the sites' certificates.</param>
-public sealed record MeshTls(string Certificate, string Key, string Ca);
+public sealed record MeshTls(string Certificate, string Key, string Ca)
+{
+    /// <summary>The DNS name by which a site's certificate shows whose link it is.</summary>
+    /// <param name="site">The site.</param>
+    /// <param name="bulk">Whether that of its bulk link is meant.</param>
+    public static string NameOf(string site, bool bulk) => $"{site.ToLowerInvariant()}{(bulk ? "-bulk" : "")}.cheops.internal";
+
+    /// <summary>The certificate or key of the bulk link: the control link's path with <c>-bulk</c> before its ending.</summary>
+    /// <param name="path">The path of the control link's.</param>
+    public static string BulkPath(string path) =>
+        Path.Combine(Path.GetDirectoryName(path) ?? "", Path.GetFileNameWithoutExtension(path) + "-bulk" + Path.GetExtension(path));
+}
 
 /// <summary>What the mesh is told to be.</summary>
 public sealed record MeshOptions

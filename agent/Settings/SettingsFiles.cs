@@ -2,17 +2,19 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Cheops.Agent.Identity;
+using Cheops.Agent.Mesh;
 
 namespace Cheops.Agent.Settings;
 
 /// <summary>Checks what settings name on this machine: certificates, keys, directories, programs. Changes nothing.</summary>
 public static class SettingsFiles
 {
-    /// <summary>Every mistake; empty when there is none.</summary>
-    /// <param name="settings">The settings.</param>
+    /// <summary>Every mistake in files and programs; empty when there is none.</summary>
+    /// <param name="settings">The settings, as far as they could be read.</param>
+    /// <param name="before">The mistakes in the text: nothing is said of what only follows from one of them.</param>
     /// <param name="time">Tells which certificates are past their time.</param>
     /// <param name="searchPath">The directories in which programs are looked for, as in <c>PATH</c>.</param>
-    public static ImmutableArray<SettingMistake> Check(AgentSettings settings, TimeProvider time, string searchPath)
+    public static ImmutableArray<SettingMistake> Check(AgentSettings settings, ImmutableArray<SettingMistake> before, TimeProvider time, string searchPath)
     {
         var mistakes = new List<SettingMistake>();
         foreach (var service in settings.Services)
@@ -32,18 +34,28 @@ public static class SettingsFiles
                 mistakes.Add(new SettingMistake(Variables.ServiceCredential, mistake + suffix));
         }
 
-        if (settings.Mesh.Tls is { } mesh)
-        {
-            CheckPair(mistakes, Variables.MeshCert, Variables.MeshKey, "", mesh.CertificateFile, mesh.KeyFile, time);
-            CheckAuthorities(mistakes, Variables.MeshCa, "", mesh.CaFile);
-        }
-
-        CheckProgram(mistakes, settings.Mesh, searchPath);
-        CheckData(mistakes, settings.DataDirectory);
+        if (settings.Mesh.Tls is { } mesh) CheckMesh(mistakes, mesh, IsRight(Variables.Site) ? settings.Site : null, time);
+        if (IsRight(Variables.NatsUrl)) CheckProgram(mistakes, settings.Mesh, searchPath);
+        if (IsRight(Variables.Data)) CheckData(mistakes, settings.DataDirectory);
         return [.. mistakes.DistinctBy(mistake => (mistake.Variable, mistake.Message.Split(" (of ")[0]))];
+
+        bool IsRight(string variable) => before.All(mistake => mistake.Variable != variable);
     }
 
-    private static void CheckPair(List<SettingMistake> mistakes, string certName, string keyName, string of, string certFile, string keyFile, TimeProvider time)
+    // The site is null when its name cannot be told.
+    private static void CheckMesh(List<SettingMistake> mistakes, MeshTlsSettings mesh, string? site, TimeProvider time)
+    {
+        CheckPair(mistakes, Variables.MeshCert, Variables.MeshKey, "", mesh.CertificateFile, mesh.KeyFile, time, site is null ? null : MeshTls.NameOf(site, bulk: false));
+        CheckAuthorities(mistakes, Variables.MeshCa, "", mesh.CaFile);
+
+        // As the mesh does: the second certificate counts when it is there, and needs all else then.
+        var bulk = MeshTls.BulkPath(mesh.CertificateFile);
+        if (File.Exists(bulk))
+            CheckPair(mistakes, Variables.MeshCert, Variables.MeshKey, "", bulk, MeshTls.BulkPath(mesh.KeyFile), time, site is null ? null : MeshTls.NameOf(site, bulk: true));
+    }
+
+    private static void CheckPair(
+        List<SettingMistake> mistakes, string certName, string keyName, string of, string certFile, string keyFile, TimeProvider time, string? dnsName = null)
     {
         var cert = Read(mistakes, certName, of, certFile);
         var key = Read(mistakes, keyName, of, keyFile);
@@ -53,6 +65,8 @@ public static class SettingsFiles
         var now = time.GetUtcNow();
         if (now > certificate.NotAfter.ToUniversalTime())
             mistakes.Add(new SettingMistake(certName, $"the certificate in {certFile} expired at {certificate.NotAfter.ToUniversalTime():u}; put a new one there{of}"));
+        if (dnsName is not null && !DnsNamesOf(certificate).Contains(dnsName, StringComparer.OrdinalIgnoreCase))
+            mistakes.Add(new SettingMistake(certName, $"the certificate in {certFile} is not for {dnsName}, by which other sites know this one; issue one with that DNS name"));
         if (!key.Contains("PRIVATE KEY-----", StringComparison.Ordinal))
         {
             mistakes.Add(new SettingMistake(keyName, $"{keyFile} holds no private key in PEM{of}"));
@@ -74,6 +88,9 @@ public static class SettingsFiles
             mistakes.Add(new SettingMistake(keyName, $"the key in {keyFile} is not that of the certificate in {certFile}, or is damaged{of}"));
         }
     }
+
+    private static IEnumerable<string> DnsNamesOf(X509Certificate2 certificate) =>
+        certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(names => names.EnumerateDnsNames());
 
     private static X509Certificate2? Certificate(List<SettingMistake> mistakes, string name, string of, string file, string pem)
     {

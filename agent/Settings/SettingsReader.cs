@@ -27,11 +27,20 @@ public sealed class SettingsReader
         [NotNullWhen(true)] out AgentSettings? settings,
         out ImmutableArray<SettingMistake> mistakes)
     {
+        var read = ReadWhatIsRight(variables, out mistakes);
+        settings = mistakes.IsEmpty ? read : null;
+        return settings is not null;
+    }
+
+    /// <summary>Reads settings for whoever looks for more mistakes: what has one is left out, or is as if it were not set.</summary>
+    /// <param name="variables">The variables; those that do not begin with <c>CHEOPS_</c> are passed over.</param>
+    /// <param name="mistakes">Every mistake; empty when there is none.</param>
+    public static AgentSettings ReadWhatIsRight(IReadOnlyDictionary<string, string> variables, out ImmutableArray<SettingMistake> mistakes)
+    {
         var reader = new SettingsReader(variables);
         var read = reader.Read();
         mistakes = [.. reader._mistakes];
-        settings = mistakes.IsEmpty ? read : null;
-        return settings is not null;
+        return read;
     }
 
     /// <summary>Only where the API listens, for commands that ask an agent; null for nowhere.</summary>

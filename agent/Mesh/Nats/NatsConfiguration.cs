@@ -10,13 +10,6 @@ internal static class NatsNames
 
     /// <summary>The subject on which a site's agent receives a lane, in the accounts of the pair.</summary>
     public static string Inbox(string site, bool bulk) => (bulk ? "bulk." : "to.") + site;
-
-    /// <summary>The DNS name in the certificate with which a site's link shows itself.</summary>
-    public static string CertificateName(string site, bool bulk) => $"{site.ToLowerInvariant()}{(bulk ? "-bulk" : "")}.cheops.internal";
-
-    /// <summary>The certificate or key of the bulk link: the control link's path with <c>-bulk</c> before its ending.</summary>
-    public static string BulkPath(string path) =>
-        Path.Combine(Path.GetDirectoryName(path) ?? "", Path.GetFileNameWithoutExtension(path) + "-bulk" + Path.GetExtension(path));
 }
 
 /// <summary>How the agent signs in at its own nats-server.</summary>
@@ -59,7 +52,7 @@ internal static class NatsConfiguration
         return far is null ? null : $"without certificates the mesh dials loopback addresses only, not {far.Site} at {far.Host}: give CHEOPS_MESH_CERT, _KEY and _CA";
     }
 
-    private static string[] CertificateNames(string site) => [NatsNames.CertificateName(site, bulk: false), NatsNames.CertificateName(site, bulk: true)];
+    private static string[] CertificateNames(string site) => [MeshTls.NameOf(site, bulk: false), MeshTls.NameOf(site, bulk: true)];
 
     private static bool IsLoopback(string host) => IPAddress.TryParse(host, out var address) ? IPAddress.IsLoopback(address) : host == "localhost";
 
@@ -101,7 +94,7 @@ internal static class NatsConfiguration
             text.Append($"  {Quoted(NatsNames.Account(peer.Site, bulk))} {{ users: [ ");
             text.Append($"{{user: {Quoted(NatsAccess.User(peer.Site, bulk))}, password: {Quoted(access.Password)}, allowed_connection_types: [\"STANDARD\"]}}");
             if (options.Tls is not null && !Dials(options, peer))
-                text.Append($", {{user: {Quoted(NatsNames.CertificateName(peer.Site, bulk))}, allowed_connection_types: [\"LEAFNODE\"]}}");
+                text.Append($", {{user: {Quoted(MeshTls.NameOf(peer.Site, bulk))}, allowed_connection_types: [\"LEAFNODE\"]}}");
             text.AppendLine(" ] }");
         }
 
@@ -118,7 +111,7 @@ internal static class NatsConfiguration
             text.AppendLine($"  listen: {Quoted(listen.ToString())}");
             if (options.Tls is { } tls)
             {
-                text.AppendLine($"  advertise: {Quoted($"{NatsNames.CertificateName(options.Site, bulk: false)}:{listen.Port}")}");
+                text.AppendLine($"  advertise: {Quoted($"{MeshTls.NameOf(options.Site, bulk: false)}:{listen.Port}")}");
                 text.AppendLine($"  tls {{ {Files(tls.Certificate, tls.Key, tls.Ca)}, verify_and_map: true, timeout: 5 }}");
             }
             else
@@ -153,8 +146,8 @@ internal static class NatsConfiguration
             return;
         }
 
-        var certificate = bulk ? NatsNames.BulkPath(tls.Certificate) : tls.Certificate;
-        var key = bulk ? NatsNames.BulkPath(tls.Key) : tls.Key;
+        var certificate = bulk ? MeshTls.BulkPath(tls.Certificate) : tls.Certificate;
+        var key = bulk ? MeshTls.BulkPath(tls.Key) : tls.Key;
         text.AppendLine($"    {{ url: {Quoted($"nats-leaf://{host}:{peer.Port}")}, account: {account}");
         text.AppendLine($"      tls {{ {Files(certificate, key, tls.Ca)}, timeout: 5 }} }}");
     }

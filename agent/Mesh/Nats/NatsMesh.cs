@@ -40,7 +40,7 @@ public sealed class NatsMesh : IAsyncDisposable
     public int? ServerProcessId => _server?.ProcessId;
 
     private static MeshOptions WithBulk(MeshOptions options) =>
-        options with { SharesBulk = options.Tls is { } tls && !File.Exists(NatsNames.BulkPath(tls.Certificate)) };
+        options with { SharesBulk = options.Tls is { } tls && !File.Exists(MeshTls.BulkPath(tls.Certificate)) };
 
     private NatsLinkTransport MakeTransport(string peer) =>
         _transports[peer] = new NatsLinkTransport(_options.Site, peer, SharesBulk(peer), bulk => SignIn(peer, bulk), _time);
@@ -80,7 +80,7 @@ public sealed class NatsMesh : IAsyncDisposable
     private async Task StartServerAsync(NatsServerProcess server, MeshOptions options)
     {
         if (NatsConfiguration.Mistake(options) is { } mistake) throw new IOException(mistake);
-        if (options.SharesBulk) _log($"no {NatsNames.BulkPath(options.Tls!.Certificate)}: bulk and control share each link", false);
+        if (options.SharesBulk) _log($"no {MeshTls.BulkPath(options.Tls!.Certificate)}: bulk and control share each link", false);
         await server.StartAsync();
     }
 

@@ -118,10 +118,18 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("site Site1: the settings are right", _out.ToString(), StringComparison.Ordinal);
         _environment["CHEOPS_LOG"] = "x";
         _environment["CHEOPS_SITES"] = "y";
+        _environment["CHEOPS_PROFILES"] = "openstck";
+        _environment["CHEOPS_TLS_CERT"] = "/none/a.crt";
+        _environment["CHEOPS_TLS_KEY"] = "/none/a.key";
+        _environment["CHEOPS_NATS_SERVER"] = "/none/nats-server";
         Assert.Equal(2, await RunAsync("check"));
         Assert.Contains("CHEOPS_LOG: ", _error.ToString(), StringComparison.Ordinal);
         Assert.Contains("CHEOPS_SITES: no such variable; did you mean 'CHEOPS_SITE'?", _error.ToString(), StringComparison.Ordinal);
-        Assert.Contains("2 mistakes", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("CHEOPS_PROFILES: no profile 'openstck' is built in", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("CHEOPS_TLS_CERT: /none/a.crt does not exist", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("CHEOPS_TLS_KEY: /none/a.key does not exist", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("CHEOPS_NATS_SERVER: '/none/nats-server' is no program", _error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("6 mistakes", _error.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -22,10 +22,17 @@ public sealed class SettingsFilesTests : IDisposable
         return path;
     }
 
-    private (string Cert, string Key) MakePair(string name, DateTimeOffset until)
+    private (string Cert, string Key) MakePair(string name, DateTimeOffset until, string? dnsName = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
+        if (dnsName is not null)
+        {
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddDnsName(dnsName);
+            request.CertificateExtensions.Add(names.Build());
+        }
+
         using var certificate = request.CreateSelfSigned(Now.AddDays(-10), until);
         return (Write(name + ".crt", certificate.ExportCertificatePem()), Write(name + ".key", key.ExportPkcs8PrivateKeyPem()));
     }
@@ -44,7 +51,7 @@ public sealed class SettingsFilesTests : IDisposable
         ],
     };
 
-    private string Check(AgentSettings settings, string path = "/usr/bin:/bin") => string.Join('\n', SettingsFiles.Check(settings, _time, path));
+    private string Check(AgentSettings settings, string path = "/usr/bin:/bin") => string.Join('\n', SettingsFiles.Check(settings, [], _time, path));
 
     [Fact]
     public void A_service_credential_must_be_one_and_a_secret()
@@ -100,6 +107,28 @@ public sealed class SettingsFilesTests : IDisposable
         Assert.Contains("CHEOPS_NATS_SERVER: 'no-such-nats'", Check(linked), StringComparison.Ordinal);
         Assert.Equal("", Check(linked with { Mesh = linked.Mesh with { NatsServer = "sh" } }));
         Assert.Contains("CHEOPS_NATS_SERVER", Check(linked with { Mesh = linked.Mesh with { NatsServer = cert } }), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_certificates_of_the_mesh_are_pairs_that_name_the_site_and_so_are_those_of_its_bulk_link()
+    {
+        var (cert, key) = MakePair("mesh", Now.AddDays(1), "site1.cheops.internal");
+        var alone = With(cert, key, null) with { Mesh = new MeshSettings { Tls = new MeshTlsSettings(cert, key, cert) } };
+        Assert.Equal("", Check(alone));
+        Assert.Contains($"CHEOPS_MESH_CERT: the certificate in {cert} is not for site2.cheops.internal", Check(alone with { Site = "Site2" }), StringComparison.Ordinal);
+
+        // Nothing is said of names that follow from another mistake.
+        Assert.Empty(SettingsFiles.Check(alone with { Site = "" }, [new SettingMistake("CHEOPS_SITE", "required")], _time, ""));
+
+        var (bulk, bulkKey) = MakePair("mesh-bulk", Now.AddDays(1), "site1-bulk.cheops.internal");
+        Assert.Equal("", Check(alone));
+        File.Delete(bulkKey);
+        Assert.Equal($"CHEOPS_MESH_KEY: {bulkKey} does not exist", Check(alone));
+        File.Copy(key, bulkKey);
+        Assert.Contains($"CHEOPS_MESH_KEY: the key in {bulkKey} is not that of the certificate in {bulk}", Check(alone), StringComparison.Ordinal);
+        MakePair("mesh-bulk", Now.AddDays(-1), "site1.cheops.internal");
+        Assert.Contains("is not for site1-bulk.cheops.internal", Check(alone), StringComparison.Ordinal);
+        Assert.Contains($"the certificate in {bulk} expired", Check(alone), StringComparison.Ordinal);
     }
 
     [Fact]
