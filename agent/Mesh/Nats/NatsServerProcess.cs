@@ -4,7 +4,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using Cheops.Proto;
 
 namespace Cheops.Agent.Mesh.Nats;
 
@@ -60,7 +59,7 @@ internal sealed partial class NatsServerProcess : IDisposable
 
     private void Supervise()
     {
-        var pauseMs = Bounds.NatsRestartPauseMinMs;
+        var pause = new RestartPause();
         while (!_stopping.IsSet)
         {
             var started = TimeProvider.System.GetTimestamp();
@@ -87,9 +86,7 @@ internal sealed partial class NatsServerProcess : IDisposable
                 _firstStart.TrySetException(new IOException(e.Message, e));
             }
 
-            if (TimeProvider.System.GetElapsedTime(started) > TimeSpan.FromMilliseconds(Bounds.NatsRestartPauseMaxMs)) pauseMs = Bounds.NatsRestartPauseMinMs;
-            _stopping.Wait(pauseMs);
-            pauseMs = Math.Min(pauseMs * 2, Bounds.NatsRestartPauseMaxMs);
+            _stopping.Wait(pause.AfterMs(TimeProvider.System.GetElapsedTime(started)));
         }
     }
 
