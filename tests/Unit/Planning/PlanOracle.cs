@@ -43,6 +43,22 @@ internal static partial class PlanOracle
         return values.Single().Text;
     }
 
+    /// <summary>What a scope's text binds a service to: its own binding before that of <c>*</c>; null for nothing.</summary>
+    public static string? LocationOf(string scope, string service)
+    {
+        var bindings = new List<string> { "" };
+        var depth = 0;
+        foreach (var c in scope.Trim('{', '}'))
+        {
+            depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+            if (c == ',' && depth == 0) bindings.Add("");
+            else bindings[^1] += c;
+        }
+
+        var found = bindings.Select(binding => binding.Split(':', 2)).ToDictionary(parts => parts[0].Trim(), parts => parts[1].Trim());
+        return found.GetValueOrDefault(service) ?? found.GetValueOrDefault("*");
+    }
+
     private static void Reduce(Stack<Item> values, Stack<string> operators, string next)
     {
         while (operators.TryPeek(out var top) && top != "(" && Rank(top) >= Rank(next))

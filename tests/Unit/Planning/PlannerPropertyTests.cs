@@ -35,6 +35,22 @@ public class PlannerPropertyTests
             return result.Plan?.ToString() == expected ? true : throw new InvalidOperationException($"{result.Plan} instead of {expected}");
         });
 
+    // Of a service that no binding may name, and of those that '*' may stand for.
+    private static readonly string[] Services = ["s", "t", "u", "unnamed"];
+
+    private static readonly Gen<Scope> Scopes = Gen.Select(Gen.Shuffle(Services[..3].Append(Binding.AnyOther).ToArray()), Gen.Int[1, 4], Trees(1).Array[4]).Select(
+        (names, count, locations) => new Scope([.. names.Take(count).Zip(locations, (name, location) => new Binding(name, location))]));
+
+    [Fact]
+    public void The_binding_that_counts_for_a_service_is_that_of_an_independent_oracle() =>
+        Gen.Select(Scopes, Gen.OneOf(Services), Gen.OneOf(Names), RoundTrips).Sample((scope, service, here, roundTrips) =>
+        {
+            var result = new Planner(here, Services, EmptyReplicantIndex.Instance)
+                .Plan(new PlanRequest { Service = service, Scope = scope, Origin = RequestOrigin.Workflow }, Mesh(here, roundTrips, Services));
+            var expected = PlanOracle.Evaluate(PlanOracle.LocationOf(scope.ToString(), service) ?? here, here, roundTrips);
+            return result.Plan?.ToString() == expected ? true : throw new InvalidOperationException($"{scope} for {service}: {result.Plan} instead of {expected}");
+        });
+
     [Fact]
     public void A_scope_with_here_replaced_plans_at_another_site_as_from_the_first() =>
         Gen.Select(Trees(3), RoundTrips).Sample((location, roundTrips) =>
@@ -50,13 +66,15 @@ public class PlannerPropertyTests
         new Planner(site, ["s"], EmptyReplicantIndex.Instance)
             .Plan(new PlanRequest { Service = "s", Scope = scope, Origin = RequestOrigin.Workflow }, Mesh(site, roundTrips)).Plan?.ToString();
 
-    private static ImmutableArray<SiteStatus> Mesh(string here, ImmutableDictionary<(string From, string To), double> roundTrips) =>
+    private static ImmutableArray<SiteStatus> Mesh(string here, ImmutableDictionary<(string From, string To), double> roundTrips) => Mesh(here, roundTrips, ["s"]);
+
+    private static ImmutableArray<SiteStatus> Mesh(string here, ImmutableDictionary<(string From, string To), double> roundTrips, string[] services) =>
     [
         .. Names.Select(name =>
         {
             var measured = roundTrips.TryGetValue((here, name), out var ms) ? ms : (double?)null;
             var reported = roundTrips.Where(pair => pair.Key.From == name).Select(pair => (pair.Key.To, pair.Value)).ToArray();
-            var site = name == here ? Planning.Sites.Self(name, "s") : Planning.Sites.Of(name, measured, "s");
+            var site = name == here ? Planning.Sites.Self(name, services) : Planning.Sites.Of(name, measured, services);
             return site.Reporting(reported);
         }),
     ];
