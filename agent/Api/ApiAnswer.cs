@@ -34,10 +34,13 @@ public sealed record ApiAnswer(int Status, string MediaType, ReadOnlyMemory<byte
         return new ApiAnswer(status, "application/json", buffer.WrittenMemory);
     }
 
+    /// <summary>What stands for the API where a service is named.</summary>
+    public const string Service = "api";
+
     /// <summary>A failure.</summary>
     public static ApiAnswer Failure(string site, int status, string kind, string title, string detail, FieldLines? fields = null)
     {
-        var problem = new Problem { Kind = kind, Title = title, Status = status, Detail = detail, Stage = Stage.Parse, RetrySafe = true, Site = site };
+        var problem = new Problem { Kind = kind, Title = title, Status = status, Detail = detail, Stage = Stage.Parse, RetrySafe = true, Site = site, Service = Service };
         return new ApiAnswer(status, Problem.MediaType, problem.ToJson(), fields);
     }
 }

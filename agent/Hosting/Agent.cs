@@ -186,7 +186,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     {
         var silence = TimeSpan.FromMilliseconds(Bounds.HeartbeatMs * (Bounds.HeartbeatsMissedMax + 1));
         var api = new AgentApi(this, _context.Time, silence, _replication);
-        return new Listener(new ListenerOptions(address, "api"), Context(new ApiHandler(api, address.Address), _apiCounters) with { IsDraining = static () => false }, Warn);
+        return new Listener(new ListenerOptions(address, ApiAnswer.Service), Context(new ApiHandler(api, address.Address), _apiCounters) with { IsDraining = static () => false }, Warn);
     }
 
     private ServerContext Context(IExchangeHandler handler, InterceptionCounters counters) =>

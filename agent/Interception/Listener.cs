@@ -132,7 +132,7 @@ public sealed class Listener : IAsyncDisposable
         _ = ForgetAsync(_handshakes, socket, shaking);
 
         // Whoever ends the handshakes may have looked before this one was known.
-        if (_stopping) socket.Abort();
+        if (_stopping && !shaking.IsCompleted) socket.Abort();
     }
 
     private async Task ServeTlsAsync(ListenerService service, ReactorSocket socket, SslServerAuthenticationOptions tls)
@@ -195,7 +195,10 @@ public sealed class Listener : IAsyncDisposable
     {
         _stopping = true;
         _acceptor.Dispose();
-        foreach (var socket in _handshakes.Keys) socket.Abort();
+        foreach (var (socket, shaking) in _handshakes)
+        {
+            if (!shaking.IsCompleted) socket.Abort();
+        }
     }
 
     /// <summary>Completes when all connections have ended.</summary>
