@@ -11,12 +11,13 @@ internal sealed unsafe class Reactor
 {
     private const int EventsMax = 256;
 
-    private static readonly Reactor[] All = [.. Enumerable.Range(0, Math.Clamp(Environment.ProcessorCount / 2, 1, 4)).Select(i => new Reactor(i))];
-    private static uint Turn;
-
     // The kernel packs epoll_event on x86-64 and nowhere else.
     private static readonly int EventSize = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
     private static readonly int DataOffset = EventSize - 8;
+
+    // After the sizes, which the making of a reactor needs.
+    private static readonly Reactor[] All = [.. Enumerable.Range(0, Math.Clamp(Environment.ProcessorCount / 2, 1, 4)).Select(i => new Reactor(i))];
+    private static uint Turn;
 
     // What no socket's events say of themselves: their generations begin at 1.
     private const ulong Ping = 0;
