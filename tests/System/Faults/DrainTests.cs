@@ -54,6 +54,34 @@ public sealed class DrainTests
     }
 
     [Fact]
+    public async Task WhatNeverEndsIsCutWhenTheTimeToDrainIsOver()
+    {
+        await using var sites = await ApiSites.StartAsync(2, async (_, call) =>
+        {
+            await call.BeginAsync(200);
+            await call.ChunkAsync("first");
+            await call.GoneAsync();
+        });
+        await using var watching = await RawClient.ConnectAsync(sites.At1);
+        await watching.SendAsync("GET /watch HTTP/1.1\r\nHost: a\r\n\r\n");
+        await watching.AnswerAsync();
+        sites.Site1.Agent.Signal(Daemon.SigTerm);
+        Assert.Equal(0, await sites.Site1.Agent.WaitAsync(TimeSpan.FromMilliseconds(Proto.Bounds.DrainTimeMaxMs) + Wait.Long));
+
+        // Not before its time, and the request that was cut has its line.
+        Assert.Contains("reason=agent-ends", sites.Site1.Agent.Log, StringComparison.Ordinal);
+        await Assert.ThrowsAnyAsync<IOException>(async () =>
+        {
+            while (await watching.Stream.ReadAsync(new byte[4096]) > 0)
+            {
+                // What had come before the cut.
+            }
+
+            throw new InvalidOperationException("the answer ended in order");
+        });
+    }
+
+    [Fact]
     public async Task ADrainingSiteIsKnownAsSuch()
     {
         var go = new TaskCompletionSource();
