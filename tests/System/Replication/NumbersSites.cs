@@ -88,11 +88,22 @@ internal sealed class NumbersSites : IAsyncDisposable
         return [.. document.RootElement.GetProperty("operations").EnumerateArray().Select(one => one.Clone())];
     }
 
+    /// <summary>What a site's agent tells of one operation, at once or when it is finished within some seconds.</summary>
+    public Task<Answer> OperationAsync(int site, string id, int waitSeconds = 0) =>
+        Client.GetAsync(new Uri(Mesh[site].ApiUrl), $"/_cheops/v1/operations/{id}?wait={waitSeconds}");
+
+    /// <summary>What a site's agent tells of the one group.</summary>
+    public async Task<JsonElement> GroupAsync(int site)
+    {
+        using var document = JsonDocument.Parse(await Impatient.GetStringAsync(new Uri($"{Mesh[site].ApiUrl}/_cheops/v1/groups")));
+        return document.RootElement.GetProperty("groups")[0].Clone();
+    }
+
     /// <summary>Makes a site lead the group of <see cref="Scope"/>.</summary>
     public async Task LeadAsync(int site)
     {
-        var groups = JsonDocument.Parse(await Impatient.GetStringAsync(new Uri($"{Mesh[site].ApiUrl}/_cheops/v1/groups"))).RootElement.GetProperty("groups");
-        var led = await Client.PostAsync(new Uri(Mesh[site].ApiUrl), $"/_cheops/v1/groups/{groups[0].GetProperty("id").GetString()}/lead/Site{site}", "");
+        var group = await GroupAsync(site);
+        var led = await Client.PostAsync(new Uri(Mesh[site].ApiUrl), $"/_cheops/v1/groups/{group.GetProperty("id").GetString()}/lead/Site{site}", "");
         Assert.True(led.Status == 200, $"{led.Status}: {led.Body}\n{Mesh.Logs()}");
     }
 

@@ -1,14 +1,8 @@
-using System.Diagnostics;
-using Cheops.Tests.System.Harness;
-
 namespace Cheops.Tests.System.Replication;
 
-/// <summary>Services that answer an error after they executed, hang, or refuse.</summary>
+/// <summary>Services that answer an error after they executed, or refuse.</summary>
 public sealed class UnrulyServiceTests
 {
-    // The bound of a client's wait, and what it takes to tell it on a busy machine.
-    private static readonly TimeSpan WithinBound = TimeSpan.FromSeconds(58);
-
     [Fact]
     public async Task A500ThatWasExecutedAllTheSameIsFoundByLooking()
     {
@@ -65,30 +59,5 @@ public sealed class UnrulyServiceTests
         // What another site decides waits for the service, and says so.
         Assert.Equal(200, (await sites.PutAsync(2, metaId, "before", "after")).Status);
         await sites.WaitsForAsync(1);
-    }
-
-    [Fact]
-    public async Task AClientOfAServiceThatHangsLearnsTheOperationWithinItsBound()
-    {
-        await using var sites = await NumbersSites.StartAsync(3, 3);
-        await sites.CreatedAsync(1, "before");
-        var hold = new Hold(sites.Of(1), isExecuted: true);
-        var started = Stopwatch.GetTimestamp();
-        var problem = (await sites.CreateAsync(1, "hung")).Problem(504, "apply", false);
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, WithinBound);
-        var id = problem.GetProperty("operation").GetString()!;
-        await hold.Arrived;
-
-        // It is still under way; another one passes it.
-        Assert.Equal([id], (await sites.OperationsAsync(1)).Select(one => one.GetProperty("id").GetString()));
-        await sites.CreatedAsync(1, "passes");
-
-        // No answer comes of it: what was executed is found by looking.
-        hold.Release();
-        await sites.QuietAsync();
-        var told = await Client.GetAsync(new Uri(sites.Mesh[2].ApiUrl), $"/_cheops/v1/operations/{id}");
-        Assert.Equal("accepted", told.Json.GetProperty("decision").GetString());
-        await sites.AssertReplicatedAsync("hung", null, 1, 2, 3);
-        await sites.AssertReplicatedAsync("passes", null, 1, 2, 3);
     }
 }
