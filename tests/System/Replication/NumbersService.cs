@@ -22,7 +22,8 @@ internal sealed class NumbersService : IAsyncDisposable
 
     private readonly Lock _gate = new();
     private readonly Dictionary<long, Thing> _things = [];
-    private readonly List<(string Key, string Value)> _values = [];
+    private readonly List<(string Key, string Value, int Life)> _values = [];
+    private int _life;
     private readonly RestService _rest;
     private long _last;
 
@@ -54,13 +55,22 @@ internal sealed class NumbersService : IAsyncDisposable
         lock (_gate)
         {
             var values = new List<string>();
-            foreach (var (of, value) in _values)
+            foreach (var (of, value, _) in _values)
             {
                 if (of == key && (values.Count == 0 || values[^1] != value)) values.Add(value);
             }
 
             return values;
         }
+    }
+
+    /// <summary>The agent in front begins another life: only what an earlier one may have sent is rightly sent again.</summary>
+    public void BeginLife() => Interlocked.Increment(ref _life);
+
+    /// <summary>What was given more than once within one life of the agent in front.</summary>
+    public IReadOnlyList<(string Key, string Value, int Life)> GivenTwice()
+    {
+        lock (_gate) return [.. _values.GroupBy(given => given).Where(same => same.Count() > 1).Select(same => same.Key)];
     }
 
     /// <summary>Makes things that belong to this site alone, so that its next ids are others than elsewhere.</summary>
@@ -118,7 +128,7 @@ internal sealed class NumbersService : IAsyncDisposable
 
     private Thing Give(string method, Thing thing, string value, string change)
     {
-        _values.Add((thing.Key, value));
+        _values.Add((thing.Key, value, Volatile.Read(ref _life)));
         Executed?.Invoke(method, thing.Key, change);
         return _things[thing.Id] = thing with { Value = value, Last = change };
     }
