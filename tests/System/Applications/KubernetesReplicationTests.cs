@@ -97,6 +97,9 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
         (await sites.RunAsync(1, "user", "", "scale", "deployment", "web", "--replicas=5")).Succeeded();
         await ComesToAsync(1, "deployment", "web", "{.spec.replicas}", "5");
         await ComesToAsync(2, "deployment", "web", "{.spec.replicas}", "5");
+        (await sites.RunAsync(2, "user", "", "scale", "deployment", "web", "--replicas=4")).Succeeded();
+        await ComesToAsync(1, "deployment", "web", "{.spec.replicas}", "4");
+        await ComesToAsync(2, "deployment", "web", "{.spec.replicas}", "4");
         (await sites.RunWithAsync(Deployment("web", 3), 2, "user", "", "replace", "-f", "-")).Succeeded();
         await ComesToAsync(1, "deployment", "web", "{.spec.replicas}", "3");
         (await sites.RunAsync(2, "user", "", "delete", "deployment", "web")).Succeeded();
@@ -171,9 +174,11 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
     {
         (await sites.RunWithAsync(ConfigMap("shared", "before"), 1, "user", Both, "create", "-f", "-")).Succeeded();
         await ComesToAsync(2, "configmap", "shared", "{.data.value}", "before");
+        foreach (var site in (int[])[1, 2]) (await sites.RunWithAsync(ConfigMap("untouched", $"Site{site}"), site, "user", "", "create", "-f", "-")).Succeeded();
         await QuietAsync();
 
         // Frozen, its nats-server lets nothing in or out, and nobody is told.
+        IReadOnlyDictionary<string, string>[] local = [];
         var frozen = sites.Mesh[2].NatsServer();
         (await Commands.ShellAsync($"kill -STOP {frozen}")).Succeeded();
         try
@@ -186,6 +191,14 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
             // Cut off, Site2 goes on with what is its own, and says that it cannot change what is shared.
             (await sites.RunWithAsync(ConfigMap("own", "mine"), 2, "user", "", "create", "-f", "-")).Succeeded();
             (await sites.RunAsync(2, "user", "", "get", "configmap", "shared")).Succeeded();
+            var (status, fields) = await CurlAsync(2, "GET", "shared");
+            Assert.Equal("200", status);
+            Assert.Contains("Site1=unreachable", fields["Cheops-Replicas"], StringComparison.Ordinal);
+            (status, fields) = await CurlAsync(2, "DELETE", "shared");
+            Assert.Equal(("503", "stage=replicate;retry-safe=?1"), (status, fields["Cheops-Error"]));
+            Assert.Equal("before", await FieldAsync(2, "configmap", "shared", "{.data.value}"));
+            local = [await LocalVersionsAsync(1), await LocalVersionsAsync(2)];
+            Assert.Contains("configmap/own", local[1].Keys);
         }
         finally
         {
@@ -198,6 +211,28 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
         Assert.Null(await FieldAsync(1, "configmap", "own", "{.metadata.name}"));
         await QuietAsync();
         await QuietAsync(2);
+        Assert.Equal(local[0], await LocalVersionsAsync(1));
+        Assert.Equal(local[1], await LocalVersionsAsync(2));
+    }
+
+    // What the site has of its own, and the version that each write there changes.
+    private async Task<IReadOnlyDictionary<string, string>> LocalVersionsAsync(int site)
+    {
+        const string each = "{range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}@{.metadata.resourceVersion}{\"\\n\"}{end}";
+        var listed = (await sites.RunAsync(site, "admin", "direct", "get", "configmaps,secrets,services,pods,deployments", "-o", $"jsonpath={each}")).Succeeded().Output;
+        return listed.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => line.Split(' '))
+            .Where(line => line[0] is not ("ConfigMap/shared" or "ConfigMap/meanwhile"))
+            .ToDictionary(line => line[0].ToLowerInvariant(), line => line[1]);
+    }
+
+    // As a user asks for a configmap by hand: the answer's status and fields.
+    private async Task<(string Status, IReadOnlyDictionary<string, string> Fields)> CurlAsync(int site, string method, string name)
+    {
+        var user = $"--cacert '{sites.Pki(site, "ca.crt")}' --cert '{sites.Pki(site, "dev.crt")}' --key '{sites.Pki(site, "dev.key")}'";
+        var ran = (await Commands.ShellAsync($"curl -sS -m 40 -X {method} {user} -D - -o /dev/null 'https://127.0.{site}.1:16443/api/v1/namespaces/default/configmaps/{name}'")).Succeeded();
+        var lines = ran.Output.Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
+        return (lines[0].Split(' ')[1], lines[1..].Select(line => line.Split(": ", 2)).ToDictionary(field => field[0], field => field[1]));
     }
 
     [Fact]

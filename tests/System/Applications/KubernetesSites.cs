@@ -17,7 +17,7 @@ public class KubernetesSites : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        var assets = await UnpackAsync();
+        var assets = await UnpackAsync("kube-apiserver");
         _application = new Application(
             Path.Combine(Places.Shared, "apps", "kubernetes", "kube-sites.sh"),
             new Dictionary<string, string>
@@ -67,6 +67,25 @@ public class KubernetesSites : IAsyncLifetime
     /// <summary>Starts the API servers that do not run.</summary>
     internal Task StartApiServersAsync() => _application.RunAsync(TimeSpan.FromMinutes(3), "up", "2");
 
+    /// <summary>
+    /// Starts the controllers of a site that make ReplicaSets and Pods of Deployments, and remove what nothing owns any more. They reach
+    /// the API server through the site's agent, as everybody at the site does.
+    /// </summary>
+    internal async Task<Daemon> StartControllersAsync(int site)
+    {
+        var directory = Path.Combine(_state, $"site-{site}");
+        var config = Path.Combine(directory, "kcm-by-agent.kubeconfig");
+        var direct = await File.ReadAllTextAsync(Path.Combine(directory, "kcm.kubeconfig"));
+        Assert.Contains(":6443", direct, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(config, direct.Replace(":6443", ":16443", StringComparison.Ordinal));
+        return Daemon.Start(
+            [
+                Path.Combine(await UnpackAsync("kube-controller-manager"), "kube-controller-manager"), "--kubeconfig", config, "--leader-elect=false", "--port=0", "--secure-port=0",
+                "--controllers=deployment,replicaset,garbagecollector",
+            ],
+            new Dictionary<string, string> { ["HOME"] = _state });
+    }
+
     public async Task DisposeAsync()
     {
         if (Mesh is not null) await Mesh.DisposeAsync();
@@ -89,18 +108,14 @@ public class KubernetesSites : IAsyncLifetime
     }
 
     // The binaries are large: unpacked once, and used again by later runs.
-    private static async Task<string> UnpackAsync()
+    private static async Task<string> UnpackAsync(string name)
     {
         var assets = Path.Combine(Places.Repository, ".work", "kubernetes");
         Directory.CreateDirectory(assets);
-        foreach (var name in (string[])["kube-apiserver"])
-        {
-            var binary = Path.Combine(assets, name);
-            if (File.Exists(binary)) continue;
-            var packed = Path.Combine(Places.Shared, "apps", "kubernetes", $"{name}.xz");
-            (await Commands.ShellAsync($"xz -dc '{packed}' >'{binary}.new' && chmod +x '{binary}.new' && mv '{binary}.new' '{binary}'", most: TimeSpan.FromMinutes(3))).Succeeded();
-        }
-
+        var binary = Path.Combine(assets, name);
+        if (File.Exists(binary)) return assets;
+        var packed = Path.Combine(Places.Shared, "apps", "kubernetes", $"{name}.xz");
+        (await Commands.ShellAsync($"xz -dc '{packed}' >'{binary}.new' && chmod +x '{binary}.new' && mv '{binary}.new' '{binary}'", most: TimeSpan.FromMinutes(3))).Succeeded();
         return assets;
     }
 }
