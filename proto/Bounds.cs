@@ -156,6 +156,12 @@ public static class Bounds
     /// <summary>How long a client may keep the agent waiting for the next piece of a body.</summary>
     public const int BodyStallTimeMaxMs = 60_000;
 
+    /// <summary>
+    /// Fewest bytes a second of a client's body, over the time for which the agent has to wait for it: each byte gives back its
+    /// share of <see cref="BodyStallTimeMaxMs"/>, which is spent by waiting, so that a body that drips ends although no piece of it is late.
+    /// </summary>
+    public const int BodyRateMin = 240;
+
     /// <summary>How long a client may keep the agent waiting to take the next piece of an answer.</summary>
     public const int WriteStallTimeMaxMs = 60_000;
 

@@ -108,8 +108,8 @@ internal sealed class IdTranslation(Replication.Replicants ids)
         await exchange.ContinueAsync();
         var source = client();
         var body = new ArrayBufferWriter<byte>((int)head.ContentLength + 1);
-        exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
-        for (ReadOnlyMemory<byte> piece; !(piece = await source.ReadAsync()).IsEmpty; exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs)) body.Write(piece.Span);
+        exchange.ArmBody();
+        for (ReadOnlyMemory<byte> piece; !(piece = await source.ReadAsync()).IsEmpty; exchange.ArmBody()) body.Write(piece.Span);
         exchange.Disarm();
         var translated = Translate(body.WrittenMemory, new JsonTranslator(service, resource, Direction.ToLocal, ids, resourceName));
         exchange.SentLength = translated.Length;

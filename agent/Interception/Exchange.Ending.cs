@@ -95,6 +95,9 @@ public sealed partial class Exchange
 
     internal void Disarm() => _deadline.Disarm();
 
+    /// <summary>From now on the next piece of the request's body is waited for. What another agent sends on, that one has bounded.</summary>
+    internal void ArmBody() => Arm(Phase.Body, RequestBody.PatienceMs);
+
     private void OnDeadline()
     {
         var phase = _phase;

@@ -49,7 +49,7 @@ public sealed partial class Exchange
         Origin = origin;
         Request = new RequestHead { IsFromAgent = origin.Link is not null };
         Input = new InputWatch(channel.Input) { Early = OnEarlyInput };
-        RequestBody = new HttpBody(Input);
+        RequestBody = new HttpBody(Input, origin.Link is null ? context.Deadlines : null);
         WholeBody = () => RequestBody;
     }
 

@@ -1,17 +1,21 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using Cheops.Agent.Transport;
 using Cheops.Proto.Http;
 
 namespace Cheops.Agent.Interception;
 
 /// <summary>The body of the message that a channel is at. Used again for message after message.</summary>
-internal sealed class HttpBody(InputWatch input) : BodySource
+/// <param name="input">Where it comes from.</param>
+/// <param name="time">Counts the time for which it is waited; null where that has no bound over the whole body.</param>
+internal sealed class HttpBody(InputWatch input, Deadlines? time = null) : BodySource
 {
     private BodyFraming _framing;
     private long _left;
     private volatile bool _complete;
     private bool _touched;
     private ChunkedDecoder _chunks;
+    private BodyPatience _patience = new();
 
     // What the last piece was cut from: consumed when the next is asked for.
     private volatile bool _holds;
@@ -37,12 +41,16 @@ internal sealed class HttpBody(InputWatch input) : BodySource
     /// <summary>Bytes of data given so far, of all bodies of this connection.</summary>
     public long TotalRead { get; private set; }
 
+    /// <summary>How long the next piece may be waited for.</summary>
+    public int PatienceMs => _patience.LeftMs;
+
     /// <summary>Begins the body of the next message.</summary>
     public void Begin(BodyFraming framing, long length)
     {
         _framing = framing;
         _left = length;
         _touched = false;
+        _patience = new BodyPatience();
         _complete = framing == BodyFraming.None || (framing == BodyFraming.Length && length == 0);
     }
 
@@ -58,8 +66,13 @@ internal sealed class HttpBody(InputWatch input) : BodySource
         _touched = true;
         while (true)
         {
+            // Only here somebody waits for the sender, whatever those who take the pieces do meanwhile.
+            var since = time?.NowMs ?? 0;
             var read = await input.ReadAsync();
-            if (TryTake(read.Buffer, read.IsCompleted, out var piece)) return piece;
+            if (time is not null) _patience.Waited(time.NowMs - since);
+            if (!TryTake(read.Buffer, read.IsCompleted, out var piece)) continue;
+            _patience.Came(piece.Length);
+            return piece;
         }
     }
 

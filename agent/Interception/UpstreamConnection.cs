@@ -219,7 +219,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
             ReadOnlyMemory<byte> piece;
             try
             {
-                if (!exchange.AnswerStarted) exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
+                if (!exchange.AnswerStarted) exchange.ArmBody();
                 var reading = body.ReadAsync();
 
                 // The client may send nothing before it hears what the service says to the head: Expect, or a dialogue.

@@ -203,7 +203,7 @@ internal sealed class OperationCapture(
         {
             while (true)
             {
-                exchange.Arm(Exchange.Phase.Body, Bounds.BodyStallTimeMaxMs);
+                exchange.ArmBody();
                 var piece = await exchange.Body.ReadAsync();
                 if (piece.IsEmpty) break;
                 named?.Feed(piece.Span);
