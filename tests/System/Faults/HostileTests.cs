@@ -25,12 +25,61 @@ public sealed class HostileTests
 
             // A byte now and then does not save them: the head as a whole has a bound.
             using var stop = new CancellationTokenSource();
-            var dripping = DripAsync(clients, stop.Token);
+            var dripping = DripAsync(clients, "x", stop.Token);
             Assert.Equal("Site2", (await Client.GetAsync(sites.At1, "/", "Site2")).Body);
             await Wait.UntilAsync("all of them are cut", async () => await sites.Site1.MetricAsync("cheops_http_connections", "cheops_service=\"api\"") < 10, TimeSpan.FromSeconds(60));
             await stop.CancelAsync();
             await dripping;
             Assert.Equal("Site1", (await Client.GetAsync(sites.At1, "/")).Body);
+        }
+        finally
+        {
+            foreach (var client in clients) await client.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task BodiesThatStallOrDripAreCutWhileOthersAreServed()
+    {
+        var (begun, whole) = (0, 0);
+        await using var sites = await ApiSites.StartAsync(2, async (site, call) =>
+        {
+            if (call.Method == "POST") Interlocked.Increment(ref begun);
+            await call.SkipBodyAsync();
+            if (call.Method == "POST") Interlocked.Increment(ref whole);
+            await call.AnswerAsync(200, site);
+        });
+        var clients = new List<RawClient>();
+        try
+        {
+            for (var i = 0; i < 240; i++)
+            {
+                var client = await RawClient.ConnectAsync(sites.At1);
+                clients.Add(client);
+                var framing = i % 4 < 2 ? "Content-Length: 1000000" : "Transfer-Encoding: chunked";
+                await client.SendAsync($"POST / HTTP/1.1\r\nHost: a\r\nScope: Site{1 + (i % 2)}\r\n{framing}\r\n\r\n{(i % 4 < 2 ? "x" : "1\r\nx\r\n")}");
+            }
+
+            await Wait.UntilAsync("all have begun at the services", () => Volatile.Read(ref begun) == clients.Count);
+
+            // Two thirds never send more. For the others a byte now and then is never late, and does not save them.
+            using var stop = new CancellationTokenSource();
+            var dripping = Task.WhenAll(
+                DripAsync([.. clients.Where((_, i) => i % 12 < 2)], "x", stop.Token), DripAsync([.. clients.Where((_, i) => i % 12 is 2 or 3)], "1\r\nx\r\n", stop.Token));
+            await Wait.UntilAsync(
+                "all of them are cut, and others served meanwhile",
+                async () =>
+                {
+                    Assert.Equal("Site1", (await Client.GetAsync(sites.At1, "/")).Body);
+                    Assert.Equal("Site2", (await Client.GetAsync(sites.At1, "/", "Site2")).Body);
+                    Assert.All(sites.Mesh.Sites, site => Assert.InRange(site.Agent.Memory(), 1, 96 * Megabyte));
+                    return await sites.Site1.MetricAsync("cheops_http_stalled_total", "cheops_service=\"api\"") == clients.Count;
+                },
+                TimeSpan.FromSeconds(180));
+            await stop.CancelAsync();
+            await dripping;
+            await Wait.UntilAsync("all are let go", async () => await sites.Site1.MetricAsync("cheops_http_connections", "cheops_service=\"api\"") < 10);
+            Assert.Equal(0, whole);
         }
         finally
         {
@@ -142,7 +191,7 @@ public sealed class HostileTests
         return head.Status;
     }
 
-    private static async Task DripAsync(List<RawClient> clients, CancellationToken stop)
+    private static async Task DripAsync(IReadOnlyList<RawClient> clients, string piece, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
         {
@@ -150,7 +199,7 @@ public sealed class HostileTests
             {
                 try
                 {
-                    await client.SendAsync("x");
+                    await client.SendAsync(piece);
                 }
                 catch (IOException)
                 {
