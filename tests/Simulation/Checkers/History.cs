@@ -62,6 +62,7 @@ public sealed class History
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Asked> _asked = [];
     private readonly List<Applied> _applied = [];
+    private readonly HashSet<(string Site, string Operation)> _appliedAt = [];
     private readonly List<Mapped> _mapped = [];
     private readonly List<Seen> _seen = [];
     private readonly List<AtRest> _atRest = [];
@@ -81,6 +82,12 @@ public sealed class History
 
     /// <summary>What the sites hold in the end.</summary>
     public IReadOnlyList<AtRest> AtRest => Read(() => _atRest.ToList());
+
+    /// <summary>Whether a site's service has carried an operation out; at once, however long the history is.</summary>
+    public bool HasApplied(string site, string operation)
+    {
+        lock (_gate) return _appliedAt.Contains((site, operation));
+    }
 
     private List<T> Read<T>(Func<List<T>> read)
     {
@@ -107,12 +114,17 @@ public sealed class History
     });
 
     /// <summary>A service carried an operation out.</summary>
-    public long OnApplied(string site, string replicant, string operation) => Note(at => _applied.Add(new Applied(at, site, replicant, operation)));
+    public long OnApplied(string site, string replicant, string operation) => Note(at =>
+    {
+        _applied.Add(new Applied(at, site, replicant, operation));
+        _appliedAt.Add((site, operation));
+    });
 
     /// <summary>A person has taken back what an operation did at a site, since nobody could tell whether it had: it is tried again.</summary>
     public long OnUndone(string site, string operation) => Note(_ =>
     {
         _applied.RemoveAll(one => one.Site == site && one.Operation == operation);
+        _appliedAt.Remove((site, operation));
         _seen.RemoveAll(one => one.Site == site && one.Operation == operation);
     });
 

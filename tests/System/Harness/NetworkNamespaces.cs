@@ -3,6 +3,17 @@ using System.Runtime.InteropServices;
 
 namespace Cheops.Tests.System.Harness;
 
+/// <summary>What a kernel can do to links, beside cutting them.</summary>
+internal enum LinkTrouble
+{
+    /// <summary>Nothing.</summary>
+    None,
+    /// <summary>Packets vanish (nftables).</summary>
+    Loss,
+    /// <summary>Packets come late, and vanish (netem).</summary>
+    DelayAndLoss,
+}
+
 /// <summary>
 /// Network namespaces of the test's own (root needed), one for each host, all on one bridge in a namespace of its own:
 /// 10.77.0.1, 10.77.0.2, … A host's link is cut silently by taking down its end at the bridge: packets vanish, nobody is told.
@@ -53,23 +64,43 @@ internal sealed partial class NetworkNamespaces : IAsyncDisposable
             """)).Succeeded();
     }
 
+    /// <summary>What this kernel can do to links, tried on the first host's.</summary>
+    public async Task<LinkTrouble> FindTroubleAsync()
+    {
+        var delays = (await Commands.RunAsync(Delay(1, 1, 1))).ExitCode == 0;
+        var loses = delays || (await LossAsync(1, 1)).ExitCode == 0;
+        await HealAsync(1);
+        return delays ? LinkTrouble.DelayAndLoss : loses ? LinkTrouble.Loss : LinkTrouble.None;
+    }
+
+    /// <summary>Delays packets that reach a host, each by another time, and lets some vanish.</summary>
+    /// <param name="host">The host.</param>
+    /// <param name="delayMs">How long on average, in milliseconds; a quarter more or less.</param>
+    /// <param name="percent">How many of a hundred vanish.</param>
+    public async Task DelayAsync(int host, int delayMs, int percent) => (await Commands.RunAsync(Delay(host, delayMs, percent))).Succeeded();
+
     /// <summary>Lets some of the packets that reach a host vanish.</summary>
     /// <param name="host">The host.</param>
     /// <param name="percent">How many of a hundred.</param>
-    /// <returns>Whether this kernel can do it.</returns>
-    public async Task<bool> LoseAsync(int host, int percent) => (await Commands.ShellAsync($$"""
+    public async Task LoseAsync(int host, int percent) => (await LossAsync(host, percent)).Succeeded();
+
+    private string[] Delay(int host, int delayMs, int percent) =>
+        ["tc", "-n", Bridge, "qdisc", "replace", "dev", $"p{host}", "root", "netem", "delay", $"{delayMs}ms", $"{delayMs / 4}ms", "loss", $"{percent}%"];
+
+    private Task<Ran> LossAsync(int host, int percent) => Commands.ShellAsync($$"""
         ip netns exec {{Of(host)}} nft -f - <<'RULES'
         add table inet cut
         add chain inet cut in { type filter hook input priority 0; }
         add rule inet cut in iifname eth0 numgen random mod 100 < {{percent}} drop
         RULES
-        """)).ExitCode == 0;
+        """);
 
-    /// <summary>Ends all cuts and losses on the way to a host.</summary>
+    /// <summary>Ends all cuts, delays and losses on the way to a host.</summary>
     public async Task HealAsync(int host)
     {
         await SetLinkAsync(host, up: true);
         await RunAsync(host, "nft", "delete", "table", "inet", "cut");
+        await Commands.RunAsync(["tc", "-n", Bridge, "qdisc", "del", "dev", $"p{host}", "root"]);
     }
 
     /// <summary>A socket of this process that lives in a host's network: what it listens on or connects to is there.</summary>

@@ -17,6 +17,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
 
     private static readonly TimeSpan LookPause = TimeSpan.FromSeconds(1);
 
+    // What is there to be changed and read: an hour's worth of what is gone would slow every choice.
     private readonly ConcurrentDictionary<string, Made> _made = new();
     private readonly ConcurrentDictionary<string, string> _untold = new();
     private readonly ConcurrentDictionary<string, int> _seenInDoubt = new();
@@ -27,10 +28,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
     private long _reads;
     private long _resolved;
 
-    private sealed record Made(string Key, string MetaId, IReadOnlyList<int> Sites, string How)
-    {
-        public bool IsGone { get; set; }
-    }
+    private sealed record Made(string Key, string MetaId, IReadOnlyList<int> Sites, string How);
 
     /// <summary>What contradicted the truth in what agents said.</summary>
     public IReadOnlyCollection<string> Lies => _lies;
@@ -75,7 +73,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
         while (!stop.IsCancellationRequested)
         {
             var group = groups[random.Next(groups.Count)];
-            var live = _made.Values.Where(made => !made.IsGone && made.Sites == group).ToArray();
+            var live = _made.Values.Where(made => made.Sites == group).ToArray();
             var told = (live.Length, random.Next(100)) switch
             {
                 ( < 5, _) or ( < LiveMax, < 30) => await CreateAsync(site, group),
@@ -104,7 +102,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
     {
         var number = SoakSites.Text(Interlocked.Increment(ref _last));
         sites.History.OnAsked(number, made.Key, [.. made.Sites.Select(SoakSites.NameOf)]);
-        if (method == HttpMethod.Delete) made.IsGone = true;
+        if (method == HttpMethod.Delete) _made.TryRemove(made.Key, out _);
         var (path, body) = method == HttpMethod.Put ? ("", JsonSerializer.Serialize(new { key = made.Key, value = number }))
             : method == HttpMethod.Post ? ("/add", JsonSerializer.Serialize(new { n = long.Parse(number, global::System.Globalization.CultureInfo.InvariantCulture) }))
             : ("", null);
@@ -166,10 +164,9 @@ internal sealed class SoakClients(SoakSites sites, int seed)
     // A site that is said to have applied it has.
     private void CheckStatus(string number, string key, Answer answer)
     {
-        var applied = sites.History.Applied;
         foreach (var one in answer.Fields.GetValueOrDefault("Cheops-Replicas", "").Split(';', ',').Select(one => one.Trim().Split('=')))
         {
-            if (one is [var site, "applied"] && !applied.Any(done => done.Site == site && done.Operation == number))
+            if (one is [var site, "applied"] && !sites.History.HasApplied(site, number))
                 _lies.Add($"{number} on {key} was said to be applied at {site}, and was not");
         }
     }
@@ -178,7 +175,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
     {
         while (!stop.IsCancellationRequested)
         {
-            var live = _made.Values.Where(made => !made.IsGone && made.Sites.Contains(site)).ToArray();
+            var live = _made.Values.Where(made => made.Sites.Contains(site)).ToArray();
             if (live.Length > 0)
             {
                 var made = live[random.Next(live.Length)];
@@ -224,7 +221,7 @@ internal sealed class SoakClients(SoakSites sites, int seed)
 
         // What was sent just before a crash may still be on its way into the service: a person is slower than that.
         if (_seenInDoubt.AddOrUpdate($"{id}@{name}", 1, (_, times) => times + 1) < 3) return;
-        var isDone = sites.History.Applied.Any(done => done.Site == name && done.Operation == number);
+        var isDone = sites.History.HasApplied(name, number);
         sites.Note(number, $"a person says at {name}: operation {id} was {(isDone ? "done" : "not done")}");
         var answer = await sites.AskAsync(site, HttpMethod.Post, $"/_cheops/v1/operations/{id}/{(isDone ? "done" : "retry")}");
         if (answer.Status != 200) return;

@@ -4,14 +4,13 @@ using Cheops.Tests.System.Harness;
 namespace Cheops.Tests.System.Soak;
 
 /// <summary>Breaks sites, links, disks and services at random, and repairs them: never more than two at once.</summary>
-internal sealed class SoakFaults(SoakSites sites, int seed)
+internal sealed class SoakFaults(SoakSites sites, int seed, LinkTrouble linkTrouble)
 {
     private const int ServiceHangMs = 3000;
 
     private readonly Lock _gate = new();
     private readonly HashSet<int> _broken = [];
     private readonly ConcurrentDictionary<string, int> _counts = new();
-    private bool _canLose = true;
 
     /// <summary>What was done so far.</summary>
     public string Summary => string.Join(", ", _counts.OrderBy(one => one.Key, StringComparer.Ordinal).Select(one => $"{one.Value} {one.Key}"));
@@ -118,12 +117,14 @@ internal sealed class SoakFaults(SoakSites sites, int seed)
         await sites.Hosts.HealAsync(site);
     }
 
+    // Delays up to those between continents, and loss; loss alone where the kernel cannot delay.
     private async Task LoseAsync(int site, Random random, CancellationToken stop)
     {
-        if (!_canLose) return;
-        _canLose = await sites.Hosts.LoseAsync(site, random.Next(1, 20));
-        if (!_canLose) return;
-        Note(site, "lossy links");
+        var (delayMs, percent) = (random.Next(5, 150), random.Next(20));
+        if (linkTrouble == LinkTrouble.None) return;
+        if (linkTrouble == LinkTrouble.DelayAndLoss) await sites.Hosts.DelayAsync(site, delayMs, percent);
+        else await sites.Hosts.LoseAsync(site, Math.Max(1, percent));
+        Note(site, linkTrouble == LinkTrouble.DelayAndLoss ? "slow and lossy links" : "lossy links");
         await PauseAsync(random.Next(500, 9000), stop);
         await sites.Hosts.HealAsync(site);
     }

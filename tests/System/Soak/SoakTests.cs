@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Cheops.Tests.Simulation.Checkers;
+using Cheops.Tests.System.Harness;
 using Xunit.Abstractions;
 
 namespace Cheops.Tests.System.Soak;
@@ -28,8 +29,15 @@ public sealed class SoakTests(ITestOutputHelper output)
         var minutes = Number("CHEOPS_TEST_MINUTES", DefaultMinutes);
         Tell($"{count} sites, {minutes} minutes, CHEOPS_TEST_SEED={seed}");
         await using var sites = await SoakSites.StartAsync(count);
+        var trouble = await sites.Hosts.FindTroubleAsync();
+        Tell(trouble switch
+        {
+            LinkTrouble.DelayAndLoss => "links are slow and lossy by netem",
+            LinkTrouble.Loss => "this kernel has no netem: links are lossy by nftables, and never slow",
+            _ => "this kernel has neither netem nor nftables' random numbers: links are cut, and never slow or lossy",
+        });
         var clients = new SoakClients(sites, seed);
-        var faults = new SoakFaults(sites, seed);
+        var faults = new SoakFaults(sites, seed, trouble);
         try
         {
             await RunAsync(clients, faults, TimeSpan.FromMinutes(minutes));
