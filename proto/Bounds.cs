@@ -336,6 +336,9 @@ public static class Bounds
     /// <summary>Bytes of one entry of a group's log, or of one piece of a snapshot; a record's payload must hold it with its framing.</summary>
     public const int GroupEntrySizeMax = 352 * 1024;
 
+    /// <summary>Largest index of an entry, and largest term; a record that tells of more is none that a group has written.</summary>
+    public const ulong GroupIndexMax = 1UL << 62;
+
     /// <summary>Largest message between the hosts of two sites, before it is cut into frames: one largest entry and its framing.</summary>
     public const int GroupMessageSizeMax = GroupEntrySizeMax + 4 * 1024;
 

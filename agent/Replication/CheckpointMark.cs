@@ -38,6 +38,6 @@ internal static class CheckpointMark
             groups[GroupId.Read(id.Span)] = from;
         }
 
-        return groups;
+        return reader.IsWhole ? groups : [];
     }
 }

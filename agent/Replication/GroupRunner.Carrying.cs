@@ -58,17 +58,12 @@ internal sealed partial class GroupRunner
             : throw new IOException($"entry {state.Index} of the group's log is not the operation {state.Id}");
     }
 
-    private static Operation RestoredOperation(byte[] piece)
+    private Operation RestoredOperation(byte[] piece) => SnapshotPiece.Decode(piece, Founding.Sites) switch
     {
-        var reader = new EntryReader(piece);
-        _ = reader.Byte();
-        return GroupEntry.Decode(reader.Bytes(Bounds.GroupEntrySizeMax)) switch
-        {
-            ProposedEntry proposed => proposed.Operation,
-            ClosingEntry closing => closing.Deletion,
-            _ => throw new IOException("a piece of a snapshot is not understood"),
-        };
-    }
+        SnapshotPiece.Open open => open.Operation,
+        SnapshotPiece.Leaving leaving => leaving.Closing.Deletion,
+        _ => throw new IOException("a piece of a snapshot is not understood"),
+    };
 
     // ---- 3: carrying out ------------------------------------------------------------------------------------------------
 

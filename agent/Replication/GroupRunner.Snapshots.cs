@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Cheops.Agent.Replication.State;
-using Cheops.Proto;
 using Cheops.Proto.Operations;
 
 namespace Cheops.Agent.Replication;
@@ -64,22 +62,21 @@ internal sealed partial class GroupRunner
         lock (_gate)
         {
             (open, moves) = ([.. _state.Open.Select(state => (state, state.Export()))], [.. _state.Moving]);
-            foreach (var (gone, index) in _state.Removed) records.Add(new EntryWriter().Byte((byte)'X').Bytes(Encoding.ASCII.GetBytes(gone)).Number(index).Written);
+            foreach (var (gone, index) in _state.Removed) records.Add(SnapshotPiece.Of(gone, index));
             _parts.Replicants.Visit(record =>
             {
-                if (record.Group == Founding.Id) records.Add(new EntryWriter().Byte((byte)'R').Bytes(record.Encode().Span).Written);
+                if (record.Group == Founding.Id) records.Add(SnapshotPiece.Of(record));
                 return true;
             });
-            _parts.Replicants.VisitMoves(Founding.Id, marks => records.Add(new EntryWriter().Byte((byte)'M').Bytes(marks.Encode().Span).Written));
+            _parts.Replicants.VisitMoves(Founding.Id, marks => records.Add(SnapshotPiece.Of(marks)));
         }
 
-        foreach (var move in moves) records.Add(new EntryWriter().Byte((byte)'C').Bytes(move.Closing.Encode().Span).Number(move.Index).Written);
+        foreach (var move in moves) records.Add(SnapshotPiece.Of(move.Closing, move.Index));
         foreach (var record in records) yield return record;
         foreach (var (state, written) in open)
         {
             cancellation.ThrowIfCancellationRequested();
-            var entry = new ProposedEntry(await ReadAsync(state)).Encode();
-            yield return new EntryWriter().Byte((byte)'O').Bytes(entry.Span).Append(written.Span).Written;
+            yield return SnapshotPiece.Of(await ReadAsync(state), written);
         }
     }
 
@@ -131,43 +128,32 @@ internal sealed partial class GroupRunner
 
     private OperationId? Import(byte[] piece, GroupState into, List<ReplicantRecord> records)
     {
-        var reader = new EntryReader(piece);
-        var tag = reader.Byte();
-        var bytes = reader.Bytes(Bounds.GroupEntrySizeMax);
-        if (tag == (byte)'R' && ReplicantRecord.Decode(bytes) is { } record)
+        switch (SnapshotPiece.Decode(piece, Founding.Sites))
         {
-            records.Add(record);
-            return null;
-        }
+            case SnapshotPiece.Made made:
+                records.Add(made.Replicant);
+                return null;
+            case SnapshotPiece.Marked marked:
+                _parts.Replicants.Keep(Founding.Id, marked.Moves);
+                into.Import(marked.Moves);
+                return null;
+            case SnapshotPiece.Removed removed:
+                _parts.Replicants.KeepRemoved(Founding.Id, removed.Site, removed.Index);
+                into.ImportRemoved(removed.Site, removed.Index);
+                return null;
+            case SnapshotPiece.Leaving leaving:
+                into.Import(leaving.Index, leaving.Closing);
+                return leaving.Closing.Deletion.Id;
+            case SnapshotPiece.Open open:
+                lock (_gate)
+                {
+                    Keep(open.Operation);
+                    into.Import(open.State);
+                    return open.State.Id;
+                }
 
-        if (tag == (byte)'M' && ReplicantMoves.Decode(bytes) is { } marks)
-        {
-            _parts.Replicants.Keep(Founding.Id, marks);
-            into.Import(marks);
-            return null;
-        }
-
-        if (tag == (byte)'X')
-        {
-            var (gone, at) = (Encoding.ASCII.GetString(bytes.Span), reader.Number());
-            _parts.Replicants.KeepRemoved(Founding.Id, gone, at);
-            into.ImportRemoved(gone, at);
-            return null;
-        }
-
-        if (tag == (byte)'C' && GroupEntry.Decode(bytes) is ClosingEntry closing)
-        {
-            into.Import(reader.Number(), closing);
-            return closing.Deletion.Id;
-        }
-
-        if (tag != (byte)'O' || GroupEntry.Decode(bytes) is not ProposedEntry proposed) throw new IOException("a piece of a snapshot is not understood");
-        lock (_gate)
-        {
-            var state = OperationState.Import(ref reader, proposed.Operation, Founding.Sites) ?? throw new IOException("a piece of a snapshot is not understood");
-            Keep(proposed.Operation);
-            into.Import(state);
-            return state.Id;
+            default:
+                throw new IOException("a piece of a snapshot is not understood");
         }
     }
 }

@@ -33,6 +33,19 @@ internal sealed class Journal
     /// <param name="LocalId">The id that the answer told; empty for none.</param>
     internal sealed record Note(GroupId Group, long Index, long Position, int Status, string LocalId);
 
+    /// <summary>The payload of a record: the group, the entry's index, the operation, the status, the id.</summary>
+    internal static ReadOnlyMemory<byte> Encode(OperationId id, Note note) =>
+        new EntryWriter().Id(new OperationId(note.Group.Value)).Number(note.Index).Id(id).Small(note.Status).Text(note.LocalId).Written;
+
+    /// <summary>Reads what <see cref="Encode"/> wrote; null when it is something else.</summary>
+    internal static (OperationId Id, Note Note)? Decode(long position, ReadOnlyMemory<byte> payload)
+    {
+        var reader = new EntryReader(payload);
+        var (group, index, id) = (new GroupId(reader.Id().Value), reader.Number(), reader.Id());
+        var note = new Note(group, index, position, reader.Small(), reader.Text(Proto.Bounds.LocalIdSizeMax));
+        return reader.IsWhole ? (id, note) : null;
+    }
+
     private Journal(IOperationLog log, LogRetention retention, ConcurrentDictionary<OperationId, Note> notes) =>
         (_log, _retention, _notes) = (log, retention, notes);
 
@@ -45,14 +58,8 @@ internal sealed class Journal
         public void Visit(long position, in LogRecord record, ReadOnlySpan<byte> payload)
         {
             if (record.Kind is not (SendingKind or AnsweredKind)) return;
-            var reader = new EntryReader(payload.ToArray());
-            var group = new GroupId(reader.Id().Value);
-            var index = reader.Number();
-            var id = reader.Id();
-            var status = reader.Small();
-            var local = reader.Text(Proto.Bounds.LocalIdSizeMax);
-            if (!reader.IsWhole) return;
-            _notes.AddOrUpdate(id, new Note(group, index, position, status, local), (_, before) => before with { Status = status, LocalId = local });
+            if (Decode(position, payload.ToArray()) is not (var id, var note)) return;
+            _notes.AddOrUpdate(id, note, (_, before) => before with { Status = note.Status, LocalId = note.LocalId });
         }
 
         /// <summary>The journal of the log that was opened.</summary>
@@ -96,8 +103,7 @@ internal sealed class Journal
 
     private async ValueTask<long> AppendAsync(byte kind, OperationId id, Note note)
     {
-        var payload = new EntryWriter().Id(new OperationId(note.Group.Value)).Number(note.Index).Id(id).Small(note.Status).Text(note.LocalId).Written;
-        var position = await _log.AppendAsync(new LogRecord { Group = Owner, Kind = kind, Payload = payload });
+        var position = await _log.AppendAsync(new LogRecord { Group = Owner, Kind = kind, Payload = Encode(id, note) });
         _notes.AddOrUpdate(id, note with { Position = position }, (_, before) => note with { Position = before.Position });
 
         // Until here the group's own need of the operation's entry, which lies before, held the log.

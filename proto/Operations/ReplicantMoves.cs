@@ -60,7 +60,7 @@ public sealed record ReplicantMoves(ReplicantKey Key, ImmutableArray<MoveMark> M
             var mark = new MoveMark(
                 index, kind, move, other.Length == GroupId.Size ? GroupId.Read(other.Span) : default,
                 [.. reader.Texts(Bounds.GroupSitesMax, Bounds.SiteNameLengthMax)], reader.Number());
-            if (!Enum.IsDefined(kind)) return null;
+            if (!Enum.IsDefined(kind) || other.Length != GroupId.Size) return null;
             marks.Add(mark);
         }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 using Cheops.Raft.Log;
 using Cheops.Raft.Protocol;
@@ -52,6 +53,7 @@ public sealed class GroupLogRecovery
 
     private static bool Take(RecoveredGroup group, long position, in LogRecord record, ReadOnlySpan<byte> payload)
     {
+        if (record.Index > Bounds.GroupIndexMax || record.Term > Bounds.GroupIndexMax) return false;
         var (index, term) = ((long)record.Index, (long)record.Term);
         switch ((GroupRecordKind)record.Kind)
         {
@@ -98,7 +100,7 @@ public sealed class GroupLogRecovery
 
     private static bool TakeEntryAgain(RecoveredGroup group, long position, long index, long term, ReadOnlySpan<byte> payload)
     {
-        if (payload.Length < LoggedEntry.HeaderSize) return false;
+        if (index < 1 || payload.Length < LoggedEntry.HeaderSize) return false;
         if (index > group.Again.Last + 1 || index < group.Again.First) group.Again.Reset(index - 1, 0);
         if (index <= group.Again.Last) group.Again.Move(index, position);
         else group.Again.Add(term, position);

@@ -3,6 +3,7 @@ using Cheops.Tests.Fuzz.Http;
 using Cheops.Tests.Fuzz.Links;
 using Cheops.Tests.Fuzz.Operations;
 using Cheops.Tests.Fuzz.Scopes;
+using Cheops.Tests.Fuzz.Store;
 using Cheops.Tests.Fuzz.Translation;
 
 namespace Cheops.Tests.Fuzz;
@@ -18,7 +19,10 @@ public static class FuzzTargets
         new ForwardTarget(),
         new FrameTarget(),
         new GroupMessageTarget(),
+        new GroupLogTarget(),
         new RecordTarget(),
+        new SnapshotTarget(),
+        new TableTarget(),
         new ScopeTarget(),
         new ProfileTarget(),
         new WorkflowTarget(),

@@ -21,6 +21,7 @@ public sealed class Fuzzer
     private readonly Random _random;
     private readonly Mutator _mutator;
     private readonly List<byte[]> _corpus = [];
+    private readonly List<byte[]> _reaching = [];
     private readonly HashSet<int> _outcomes = [];
     private readonly Coverage _coverage = new();
 
@@ -36,8 +37,11 @@ public sealed class Fuzzer
         Starts = [.. target.Seeds, .. Corpus.Of(target), .. more ?? []];
     }
 
-    /// <summary>The inputs that gave something new.</summary>
-    public IReadOnlyList<byte[]> Kept => _corpus;
+    /// <summary>
+    /// The inputs that took new branches, and those from which the run started: they stay, while of those that only had another
+    /// outcome later ones take the place of earlier ones.
+    /// </summary>
+    public IReadOnlyList<byte[]> Kept => [.. Starts, .. _reaching];
 
     private byte[][] Starts { get; }
 
@@ -84,8 +88,9 @@ public sealed class Fuzzer
         {
             Coverage.Begin();
             var isNew = _outcomes.Add(_target.Run(input));
-            isNew |= _coverage.Take();
-            if (isNew || _corpus.Count < Starts.Length) Keep(input);
+            var reaches = _coverage.Take();
+            if (reaches) _reaching.Add(input);
+            if (isNew || reaches || _corpus.Count < Starts.Length) Keep(input);
             return null;
         }
         catch (Exception e) when (e is not OutOfMemoryException)

@@ -179,6 +179,7 @@ public sealed class OperationState
         var state = new OperationState(operation, index, reader.Text(Proto.Bounds.SiteNameLengthMax), sites) { Part = part, Makes = makes };
         state.Claim = reader.Number();
         var decision = (Decision)reader.Byte();
+        if (decision != 0 && !Enum.IsDefined(decision)) return null;
         if (decision != 0) state.Decision = decision;
         state.Key = operation.Replicant with { MetaId = reader.Text(Proto.Bounds.LocalIdSizeMax) };
         var count = reader.Count(Proto.Bounds.GroupSitesMax);

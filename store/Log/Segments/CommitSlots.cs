@@ -127,7 +127,7 @@ internal sealed class CommitSlots : ILogCommitManager
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[32..]),
             BinaryPrimitives.ReadUInt64LittleEndian(bytes[40..]));
         data = bytes.Slice(HeaderSize, length).ToArray();
-        return point.Begin <= point.Until;
+        return point.Begin >= 0 && point.Begin <= point.Until && point.BeginSequence <= point.UntilSequence;
     }
 
     public byte[] GetCommitMetadata(long commitNum) => _data[_latest]!;

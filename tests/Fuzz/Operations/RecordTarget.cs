@@ -8,49 +8,24 @@ namespace Cheops.Tests.Fuzz.Operations;
 /// <summary>What is kept of operations: any bytes are a record within its bounds or are refused, and what was read is written again.</summary>
 internal sealed class RecordTarget : IFuzzTarget
 {
-    private static readonly OperationId Id = new(new UInt128(1, 2));
-
-    private static readonly ReplicantKey Key = new("glance", "/v2/images", "0af76519-16cd-43dd-8448-eb211c80319c");
-
-    private static readonly ServiceResult Answer = new(201, "local-7", "made");
+    // The first byte of an input says what the others are taken for.
+    private static readonly Func<ReadOnlyMemory<byte>, int>[] Checks = [CheckEntry, CheckReplicant, CheckLogRecord, CheckMoves, CheckRemoved];
 
     public string Name => "record";
 
-    public string Purpose => "records of the operation log, entries of groups, replicants: within bounds or refused, written as read";
+    public string Purpose => "records of the operation log, entries of groups, records of the table: within bounds or refused, written as read";
 
     public IEnumerable<byte[]> Seeds =>
     [
-        Seed('E', new ProposedEntry(AnOperation()).Encode()),
-        Seed('E', new OutcomeEntry(Id, "Site1", Decision.Accepted, "meta", Answer).Encode()),
-        Seed('E', new AppliedEntry(Id, "Site2", SiteResult.Failed, Answer).Encode()),
-        Seed('E', new DeciderEntry(Id, "Site1", "Site2").Encode()),
-        Seed('E', new ResolvedEntry(Id, "Site2", Resolve.Retry).Encode()),
-        Seed('R', new ReplicantRecord { Key = Key, Resource = "images", Group = new GroupId(new UInt128(3, 4)), CreatedBy = Id }.Encode()),
-        Seed('L', ALogRecord()),
+        .. RecordSamples.Entries.Select(entry => Seed(CheckEntry, entry.Encode())),
+        Seed(CheckReplicant, RecordSamples.Replicant.Encode()),
+        Seed(CheckReplicant, (RecordSamples.Replicant with { User = "dev", UserGroups = ["devs", "ops"], LocalIds = RecordSamples.Replicant.LocalIds.Clear() }).Encode()),
+        Seed(CheckLogRecord, ALogRecord()),
+        Seed(CheckMoves, RecordSamples.Moves.Encode()),
+        Seed(CheckRemoved, RemovedSites.Encode([new("Site2", 7), new("Site3", 9)])),
     ];
 
-    public IReadOnlyList<byte[]> Words { get; } =
-    [
-        [0, 0, 0, 0], [1, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF, 0x7F], [0, 0, 1, 0], [5, 0, 0, 0, (byte)'S', (byte)'i', (byte)'t', (byte)'e', (byte)'1'], [1, 1], [1, 2], [1, 3], [1, 4], [1, 5],
-        [0xC3, 0x28], [0xED, 0xA0, 0x80], "/v2"u8.ToArray(), "POST"u8.ToArray(), new byte[16], new byte[64],
-    ];
-
-    private static Operation AnOperation() => new()
-    {
-        Id = Id,
-        Kind = OperationKind.Create,
-        Origin = "Site1",
-        Replicant = Key,
-        Resource = "images",
-        Method = "POST",
-        Target = "/v2/images",
-        Fields = "Content-Type: application/json\r\n"u8.ToArray(),
-        Body = "{}"u8.ToArray(),
-        HasBody = true,
-        User = "dev",
-        UserGroups = ["devs"],
-        Credentials = [("Site2", new byte[] { 1, 2, 3 })],
-    };
+    public IReadOnlyList<byte[]> Words { get; } = RecordSamples.Words;
 
     private static byte[] ALogRecord()
     {
@@ -60,15 +35,9 @@ internal sealed class RecordTarget : IFuzzTarget
         return bytes;
     }
 
-    private static byte[] Seed(char kind, ReadOnlyMemory<byte> bytes) => [(byte)kind, .. bytes.Span];
+    private static byte[] Seed(Func<ReadOnlyMemory<byte>, int> check, ReadOnlyMemory<byte> bytes) => [(byte)Array.IndexOf(Checks, check), .. bytes.Span];
 
-    // The first byte says what the others are taken for.
-    public int Run(byte[] input) => input.Length == 0 ? 0 : (input[0] % 3) switch
-    {
-        'E' % 3 => CheckEntry(input.AsMemory(1)),
-        'R' % 3 => CheckReplicant(input.AsMemory(1)),
-        _ => CheckLogRecord(input.AsMemory(1)),
-    };
+    public int Run(byte[] input) => input.Length == 0 ? 0 : HashCode.Combine(input[0] % Checks.Length, Checks[input[0] % Checks.Length](input.AsMemory(1)));
 
     private static int CheckEntry(ReadOnlyMemory<byte> bytes)
     {
@@ -108,5 +77,22 @@ internal sealed class RecordTarget : IFuzzTarget
         bytes[bytes.Length - 1] ^= 1;
         Equal(LogRecordStatus.Checksum, LogRecord.Read(bytes, out _), "a record with a flipped bit");
         return HashCode.Combine(record.Kind, record.Payload.Length > 0);
+    }
+
+    private static int CheckMoves(ReadOnlyMemory<byte> bytes)
+    {
+        if (ReplicantMoves.Decode(bytes) is not { } moves) return 1;
+        Demand(moves.Marks.Length <= Bounds.MoveMarksKept && moves.Marks.All(mark => mark.OtherSites.Length <= Bounds.GroupSitesMax), "marks past their bounds");
+        Equal(Convert.ToHexString(bytes.Span), Convert.ToHexString(moves.Encode().Span), "a replicant's moves written again");
+        return moves.Marks.Aggregate(2, (all, mark) => HashCode.Combine(all, mark.Kind));
+    }
+
+    private static int CheckRemoved(ReadOnlyMemory<byte> bytes)
+    {
+        if (RemovedSites.Decode(bytes) is not { } removed) return 1;
+        Demand(removed.Count <= Bounds.GroupSitesMax && removed.Keys.All(site => site.Length <= Bounds.SiteNameLengthMax), "removed sites past their bounds");
+        var again = RemovedSites.Decode(RemovedSites.Encode(removed));
+        Demand(again is not null && again.Count == removed.Count && removed.All(one => again[one.Key] == one.Value), "removed sites written again");
+        return 2 + removed.Count;
     }
 }
