@@ -62,7 +62,7 @@ def main():
         stop(one, two)
     finally:
         shutil.rmtree(directory)
-    document = {'size_mib': os.path.getsize(args.cheops) / 2**20, 'ready_ms': statistics.median(ready), 'ready_ms_low': min(ready), 'ready_ms_high': max(ready),
+    document = {'rounds': args.rounds, 'size_mib': os.path.getsize(args.cheops) / 2**20, 'ready_ms': statistics.median(ready), 'ready_ms_low': min(ready), 'ready_ms_high': max(ready),
                 'rss_mib_alone': statistics.median(alone), 'rss_mib_linked': linked, 'anonymous_mib_linked': anonymous, 'rss_mib_nats_server': server}
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(document, indent=1))

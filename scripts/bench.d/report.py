@@ -4,13 +4,18 @@ become one page, plots are drawn as SVG, and with --readme the page takes its pl
 import argparse, datetime, json, os, pathlib, platform, re, subprocess
 
 TITLES = {
-    'intercept': 'In front of one service (nginx, 128-byte answers, 64 connections; 1 MB answers for CPU per GB), HAProxy = 1:',
-    'footprint': 'Before it does anything:',
-    'links': 'Through two agents to another site (loopback):',
-    'replication': 'Creates of 256 bytes replicated to three sites, carried out by three services that do nothing, beside etcd 3.4 with three members on the same disk '
-                   '(an operation is committed twice, before it is carried out and with its outcome; etcd commits a put once):',
-    'replicants': 'With many replicants and groups, and without the leader:',
+    'intercept': 'In front of one service (nginx, 128-byte answers, 64 connections; 1 MB answers for CPU per GB), HAProxy = 1; HAProxy with one thread and nginx with one '
+                 'worker, Cheops and YARP as they come; {of}:',
+    'footprint': 'Before it does anything; {of}, of one start with a link:',
+    'links': 'Through two agents to another site (loopback), beside programs with the NATS client that the agent uses; {of}:',
+    'replication': 'Creates of 256 bytes replicated to three sites, carried out by three services that do nothing, beside etcd with three members on the same disk '
+                   '(an operation is committed twice, before it is carried out and with its outcome; etcd commits a put once); {of}, of the service alone one round:',
+    'replicants': 'With many replicants and groups, {of}; after updates, from one run and over its sites; and without the leader:',
+    'micro': 'Single operations (BenchmarkDotNet, {of}):',
 }
+
+# What README.md shows.
+COMPARED = [part for part in TITLES if part != 'micro']
 
 
 def told(*command):
@@ -22,13 +27,24 @@ def told(*command):
         return 'not there'
 
 
+def package(name):
+    """The version of a package that the repository builds with."""
+    return re.search(rf'"{name}" Version="([^"]+)"', pathlib.Path('Directory.Packages.props').read_text())[1]
+
+
+def number(version):
+    """The first thing in a text that looks like a version."""
+    found = re.search(r'\d+(\.\d+)+', version)
+    return found[0] if found else version
+
+
 def machine(cheops):
     model = re.search(r'model name\s+: (.*)', pathlib.Path('/proc/cpuinfo').read_text())
     return {
         'at': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'), 'system': f'{platform.system()} {platform.release()}',
         'cpu': model[1] if model else platform.machine(), 'cores': os.cpu_count(), 'load_average': os.getloadavg()[0],
         'memory_gib': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
-        'versions': {'cheops': told(cheops, 'version'), 'dotnet': told('dotnet', '--version'), 'haproxy': told('haproxy', '-v'), 'nginx': told('nginx', '-v'),
+        'versions': {'cheops': told(cheops, 'version'), 'dotnet': told('dotnet', '--version'), 'haproxy': told('haproxy', '-v'), 'nginx': told('nginx', '-v'), 'yarp': package('Yarp.ReverseProxy'), 'NATS.Client': package('NATS.Client.Core'),
                      'etcd': told('etcd', '--version'), 'nats-server': told('nats-server', '--version'), 'wrk': told('wrk', '-v'), 'h2load': told('h2load', '--version')},
     }
 
@@ -66,20 +82,25 @@ def plots(results):
     return found
 
 
-def page(out, now, rounds):
-    parts = [f'Measured {now["at"][:10]} by `scripts/bench --rounds {rounds}` on {now["system"]}, {now["cores"]} cores, .NET {now["versions"]["dotnet"]}; '
-             f'load average {now["load_average"]:.1f}. Medians of {rounds} rounds; where there is a spread, it is from the lowest to the highest.']
-    for part, title in TITLES.items():
-        if (out / f'{part}.md').exists():
-            parts.append(f'{title}\n\n{(out / f"{part}.md").read_text().strip()}')
-    return '\n\n'.join(parts) + '\n'
+def rounds(of):
+    """How often something was measured."""
+    return f'medians of {of["rounds"]} round{"s" if of["rounds"] > 1 else ""}' if 'rounds' in of else f'means of {of["iterations"]} short iterations'
+
+
+def page(out, now, results, parts):
+    versions = ', '.join(f'{name} {number(now["versions"][key])}' for name, key in (
+        ('HAProxy', 'haproxy'), ('nginx', 'nginx'), ('YARP', 'yarp'), ('nats-server', 'nats-server'), ('etcd', 'etcd'), ('.NET', 'dotnet')))
+    shown = [f'Measured {now["at"][:10]} by `scripts/bench` on {now["cpu"]}, {now["cores"]} cores, {now["system"]}; load average {now["load_average"]:.1f}. {versions}. '
+             'Where there is a spread, it is from the lowest to the highest.']
+    for part in parts:
+        shown.append(f'{TITLES[part].format(of=rounds(results[part]))}\n\n{(out / f"{part}.md").read_text().strip()}')
+    return '\n\n'.join(shown) + '\n'
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', required=True)
     parser.add_argument('--cheops', required=True)
-    parser.add_argument('--rounds', required=True)
     parser.add_argument('--readme', action='store_true')
     parser.add_argument('parts', nargs='+')
     args = parser.parse_args()
@@ -90,13 +111,14 @@ def main():
         path.write_text(json.dumps({'machine': now} | results[part], indent=1))
     for name, plot in plots(results).items():
         (out / f'{name}.svg').write_text(plot)
-    text = page(out, now, args.rounds)
-    (out / 'table.md').write_text(text)
+    # Only what was measured in this run: the machine and the versions that the page tells of are today's.
+    (out / 'table.md').write_text(text := page(out, now, results, [part for part in TITLES if part in results]))
     if args.readme:
-        if missing := [part for part in TITLES if not (out / f'{part}.md').exists()]:
-            raise SystemExit(f'README.md shows all parts; not measured yet: {", ".join(missing)}')
+        if missing := [part for part in COMPARED if part not in results]:
+            raise SystemExit(f'README.md shows what was measured in one run; not measured in this one: {", ".join(missing)}')
         readme = pathlib.Path('README.md')
-        new, count = re.subn(r'(<!-- bench:begin -->\n).*?(<!-- bench:end -->)', lambda m: m[1] + text + m[2], readme.read_text(), flags=re.S)
+        compared = page(out, now, results, COMPARED)
+        new, count = re.subn(r'(<!-- bench:begin -->\n).*?(<!-- bench:end -->)', lambda m: m[1] + compared + m[2], readme.read_text(), flags=re.S)
         if count != 1:
             raise SystemExit('README.md has lost its bench markers')
         readme.write_text(new)

@@ -8,6 +8,9 @@ switch (args)
     case ["link", .. var rest]:
         await LinkBench.RunAsync(rest);
         break;
+    case ["nats", "answer" or "ask" or "copy", _, _, ..]:
+        await NatsPeer.RunAsync(args[1..]);
+        break;
     case ["replicants", var directory, var count, "client" or "service"]:
         await ReplicantsFill.RunAsync(directory, int.Parse(count, CultureInfo.InvariantCulture), args[3] == "service");
         break;
