@@ -9,28 +9,35 @@ internal static class MutationCommand
 {
     private const string Usage =
         """
-        mutate [PART…] [--list]
+        mutate [PART…] [--list] [--layer PROJECT] [--table FILE [--again]]
 
         Puts one fault after the other into a copy of the source, those whose names contain a PART (all unless told),
-        and tells which tests find it. Exit code: 0 every one was found, 1 not every one, 2 the list cannot be used.
+        and tells which tests find it.
+
+        --list     tells which there are, after a look whether each can still be made
+        --layer    tries only this project's tests (Unit, Integration, Simulation, System), where a fault names
+                   them; System needs root, and a network of its own if others test on this machine
+        --table    writes what came of each to FILE; those that FILE tells of already are not tried, unless --again
+
+        Exit code: 0 every one was found, 1 not every one, 2 the list cannot be used.
         """;
 
     public static int Run(string[] args)
     {
-        if (args.Any(one => one is "-h" or "--help"))
+        if (Options.Read(args) is not { } options)
         {
             Console.WriteLine(Usage);
-            return 0;
+            return args.Any(one => one is "-h" or "--help") ? 0 : 2;
         }
 
         try
         {
             var source = Directory.GetCurrentDirectory();
-            var parts = args.Where(one => !one.StartsWith('-')).ToArray();
-            var chosen = Load(source).Where(one => parts.Length == 0 || parts.Any(part => one.Name.Contains(part, StringComparison.OrdinalIgnoreCase))).ToList();
-            foreach (var mutation in chosen) mutation.Apply(File.ReadAllText(Path.Combine(source, mutation.File)));
-            if (!args.Contains("--list")) return Try(source, chosen);
-            foreach (var mutation in chosen) Console.WriteLine($"{mutation.Name,-70} {mutation.File}");
+            var all = Load(source);
+            foreach (var mutation in all) mutation.Apply(File.ReadAllText(Path.Combine(source, mutation.File)));
+            var chosen = all.Where(options.Chooses).ToList();
+            if (!options.IsList) return Try(source, all, chosen, options);
+            foreach (var mutation in chosen) Console.WriteLine($"{mutation.Name,-78} {mutation.File}");
             return 0;
         }
         catch (Exception e) when (e is FormatException or IOException or UnusableException)
@@ -43,22 +50,30 @@ internal static class MutationCommand
     private static List<Mutation> Load(string source) =>
         [.. Directory.EnumerateFiles(Path.Combine(source, "tests", "Mutation", "Mutations"), "*.txt").Order(StringComparer.Ordinal).SelectMany(file => Mutation.Read(File.ReadLines(file)))];
 
-    private static int Try(string source, List<Mutation> mutations)
+    private static int Try(string source, List<Mutation> all, List<Mutation> chosen, Options options)
     {
+        var table = options.Table is null ? null : FoundTable.Open(options.Table, all);
+        var left = chosen.Where(one => options.IsAgain || table?.Of(one.Name) is null).ToList();
         using var workshop = new Workshop(source);
-        CheckUnmutated(workshop, [.. mutations.SelectMany(one => one.Layers).DistinctBy(layer => layer.ToString())]);
-        var missed = 0;
-        foreach (var (index, mutation) in mutations.Index())
+        CheckUnmutated(workshop, [.. left.SelectMany(options.LayersOf).DistinctBy(layer => layer.ToString())]);
+        var results = new List<Found>();
+        foreach (var (index, mutation) in left.Index())
         {
             var watch = Stopwatch.StartNew();
-            var (layer, test) = Find(workshop, mutation);
-            if (layer is null) missed++;
+            var found = Find(workshop, mutation, options.LayersOf(mutation));
+            table?.Put(found);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{index + 1,3}/{mutations.Count}  {(layer is null ? "MISSED" : "found ")}  {mutation.Name,-72}  {layer?.Project,-11}  {test}  ({watch.Elapsed.TotalSeconds:F0} s)"));
+                $"{index + 1,3}/{left.Count}  {(found.IsFound ? "found " : found.Test.Length > 0 ? "BROKEN" : "MISSED")}  {mutation.Name,-72}  {found.Layer,-11}  {found.Test}  ({watch.Elapsed.TotalSeconds:F0} s)"));
+            results.Add(found);
         }
 
-        Console.WriteLine($"{mutations.Count - missed} of {mutations.Count} found");
-        return missed == 0 ? 0 : 1;
+        return Tell(table is null ? results : [.. chosen.Select(one => table.Of(one.Name)!)]);
+    }
+
+    private static int Tell(List<Found> found)
+    {
+        Console.WriteLine($"{found.Count(one => one.IsFound)} of {found.Count} found");
+        return found.All(one => one.IsFound) ? 0 : found.Any(one => !one.IsFound && one.Test.Length > 0) ? 2 : 1;
     }
 
     // Tests that fail anyhow would seem to find everything.
@@ -76,17 +91,54 @@ internal static class MutationCommand
         }
     }
 
-    private static (TestLayer? Layer, string Test) Find(Workshop workshop, Mutation mutation)
+    // One that cannot be built is told of, and the others are tried: a run of all of them takes hours.
+    private static Found Find(Workshop workshop, Mutation mutation, IEnumerable<TestLayer> layers)
     {
         using var undo = workshop.Make(mutation);
-        foreach (var layer in mutation.Layers)
+        foreach (var layer in layers)
         {
-            if (workshop.Build(layer.Project) is { } error) throw new UnusableException($"'{mutation.Name}' does not compile: {error}");
-            if (workshop.Test(layer).Failed is { Length: > 0 } test) return (layer, test);
+            if (workshop.Build(layer.Project) is { } error) return new Found(mutation.Name, mutation.File, "", $"does not compile: {error}");
+            if (workshop.Test(layer).Failed is { Length: > 0 } test) return new Found(mutation.Name, mutation.File, layer.Project, test);
         }
 
-        return (null, "");
+        return new Found(mutation.Name, mutation.File, "", "");
     }
+}
+
+/// <summary>What is tried, and how.</summary>
+/// <param name="Parts">Parts of names; all mutations when there are none.</param>
+/// <param name="IsList">Whether they are only told.</param>
+/// <param name="Layer">The only project whose tests are tried; null for all.</param>
+/// <param name="Table">The file that tells what came of each; null for none.</param>
+/// <param name="IsAgain">Whether those are tried too that the file tells of.</param>
+internal sealed record Options(string[] Parts, bool IsList, string? Layer, string? Table, bool IsAgain)
+{
+    /// <summary>Reads arguments; null when they are not understood.</summary>
+    public static Options? Read(string[] args)
+    {
+        var options = new Options([], false, null, null, false);
+        for (var i = 0; i < args.Length; i++)
+        {
+            switch (args[i])
+            {
+                case "--list": options = options with { IsList = true }; break;
+                case "--again": options = options with { IsAgain = true }; break;
+                case "--layer" when i + 1 < args.Length: options = options with { Layer = args[++i] }; break;
+                case "--table" when i + 1 < args.Length: options = options with { Table = args[++i] }; break;
+                case ['-', ..]: return null;
+                default: options = options with { Parts = [.. options.Parts, args[i]] }; break;
+            }
+        }
+
+        return options;
+    }
+
+    /// <summary>Whether a mutation is to be tried, or told of.</summary>
+    public bool Chooses(Mutation mutation) =>
+        (Parts.Length == 0 || Parts.Any(part => mutation.Name.Contains(part, StringComparison.OrdinalIgnoreCase))) && LayersOf(mutation).Any();
+
+    /// <summary>The layers that are tried for it.</summary>
+    public IEnumerable<TestLayer> LayersOf(Mutation mutation) => mutation.Layers.Where(layer => Layer is null || string.Equals(layer.Project, Layer, StringComparison.OrdinalIgnoreCase));
 }
 
 /// <summary>Tells why the list of mutations, or the source as it is, cannot be used.</summary>

@@ -12,9 +12,15 @@ internal sealed record TestRun(bool Ran, string Failed, string Detail);
 /// <summary>A copy of the source in which mutations are made, built and tested, so that the source itself is never touched.</summary>
 internal sealed partial class Workshop : IDisposable
 {
-    // Slow tests under a mutation that makes something wait for ever end here, and that counts as found.
-    private static readonly TimeSpan TestTimeMax = TimeSpan.FromMinutes(4);
-    private static readonly TimeSpan BuildTimeMax = TimeSpan.FromMinutes(10);
+    // Tests under a mutation that makes something wait for ever end here, and that counts as found. On a busy machine all
+    // is slow, so that what a layer took without a mutation counts.
+    private static readonly TimeSpan TestTimeLeast = TimeSpan.FromMinutes(4);
+    private const int TestTimeFactor = 3;
+
+    private static readonly TimeSpan UnmutatedTimeMax = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan BuildTimeMax = TimeSpan.FromMinutes(30);
+
+    private const string SystemTests = "System";
 
     private static readonly string[] NotCopied = [".git", "bin", "obj", "out", "TestResults"];
 
@@ -22,6 +28,7 @@ internal sealed partial class Workshop : IDisposable
     private static readonly string[] Unjudged =
         ["-p:RunAnalyzers=false", "-p:TreatWarningsAsErrors=false", "-p:MSBuildTreatWarningsAsErrors=false", "-p:GenerateDocumentationFile=false", "-p:EnforceCodeStyleInBuild=false"];
 
+    private readonly Dictionary<string, TimeSpan> _timesMax = [];
     private readonly string _root = Directory.CreateTempSubdirectory("cheops-mutate-").FullName;
 
     /// <summary>Copies the source.</summary>
@@ -54,15 +61,30 @@ internal sealed partial class Workshop : IDisposable
     /// <returns>Null when it builds, else what the compiler says.</returns>
     public string? Build(string project)
     {
-        var (code, output) = Run(BuildTimeMax, ["build", Path.Combine(_root, "tests", project), "-v", "quiet", "-nologo", "-nodeReuse:false", .. Unjudged]);
-        return code == 0 ? null : CompilerError.Match(output) is { Success: true } error ? error.Value : Tail(output);
+        // The system tests run the agent as a program; they do not refer to it.
+        if (project == SystemTests && BuildOne("agent") is { } error) return error;
+        return BuildOne(Path.Combine("tests", project));
     }
 
-    /// <summary>Runs a layer's tests until the first that fails.</summary>
+    private string? BuildOne(string project)
+    {
+        var (code, output) = Run(BuildTimeMax, ["build", Path.Combine(_root, project), "-v", "quiet", "-nologo", "-nodeReuse:false", .. Unjudged]);
+        return code == 0 ? null : CompilerError.Match(output) is { Success: true } found ? found.Value : Tail(output);
+    }
+
+    /// <summary>Runs a layer's tests until the first that fails; the first time, which is without a mutation, tells how long they may take.</summary>
     public TestRun Test(TestLayer layer)
     {
+        var watch = Stopwatch.StartNew();
+        var run = Test(layer, _timesMax.GetValueOrDefault(layer.ToString(), UnmutatedTimeMax));
+        _timesMax.TryAdd(layer.ToString(), watch.Elapsed * TestTimeFactor > TestTimeLeast ? watch.Elapsed * TestTimeFactor : TestTimeLeast);
+        return run;
+    }
+
+    private TestRun Test(TestLayer layer, TimeSpan timeMax)
+    {
         var assembly = Path.Combine(_root, "tests", layer.Project, "bin", "Debug", "net10.0", $"Cheops.Tests.{layer.Project}.dll");
-        var (code, output) = Run(TestTimeMax, ["test", assembly, "--nologo", "--filter", layer.Filter, "--", "xUnit.StopOnFail=true"]);
+        var (code, output) = Run(timeMax, ["test", assembly, "--nologo", "--filter", layer.Filter, "--", "xUnit.StopOnFail=true"]);
         if (code == null) return new TestRun(true, "(they do not end)", "");
         if (FailedTest.Match(output) is { Success: true } failed) return new TestRun(true, failed.Groups["name"].Value, "");
         if (code != 0 && output.Contains("aborted", StringComparison.Ordinal)) return new TestRun(true, "(the test process ended)", "");
@@ -70,9 +92,11 @@ internal sealed partial class Workshop : IDisposable
     }
 
     // Null for the code: it took too long.
-    private static (int? Code, string Output) Run(TimeSpan timeMax, string[] arguments)
+    private (int? Code, string Output) Run(TimeSpan timeMax, string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["CHEOPS_BIN"] = Path.Combine(_root, "agent", "bin", "Debug", "net10.0", "cheops");
+        using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
         var ended = process.WaitForExit(timeMax);
