@@ -62,7 +62,7 @@ internal sealed record Mutation(string Name, string File, TestLayer[] Layers, st
         var places = Enumerable.Range(0, Math.Max(0, lines.Length - Before.Length + 1))
             .Where(at => Before.Index().All(line => lines[at + line.Index].Trim() == line.Item))
             .ToArray();
-        if (places is not [var place]) throw new FormatException($"its lines stand {places.Length} times in {File}, not once: bring the list up to date");
+        if (places is not [var place]) throw new FormatException($"'{Name}': its lines stand {places.Length} times in {File}, not once: bring the list up to date");
         var indentation = lines[place][..(lines[place].Length - lines[place].TrimStart().Length)];
         return string.Join('\n', [.. lines[..place], .. After.Select(line => indentation + line), .. lines[(place + Before.Length)..]]);
     }
