@@ -305,6 +305,9 @@ public static class Bounds
     /// <summary>How long a command waits for an agent's API.</summary>
     public const int ApiTimeMaxMs = 5_000;
 
+    /// <summary>How long a replicant is looked for among all of them by a name alone; less than a command waits.</summary>
+    public const int NameSearchTimeMaxMs = 2_000;
+
     /// <summary>Most connections at once through the proxy of <c>cheops run</c>.</summary>
     public const int RunProxyConnectionsMax = 1024;
 

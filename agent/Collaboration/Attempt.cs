@@ -19,6 +19,9 @@ internal readonly record struct Attempt(AttemptOutcome Outcome, UpstreamConnecti
     /// <summary>Which kind of the pool's connections it is.</summary>
     public bool AsFrontProxy { get; init; }
 
+    /// <summary>What its answer becomes when it is relayed; null when it passes as it is.</summary>
+    public Rewriting? Rewriting { get; init; }
+
     /// <summary>Lets go of the connection: back to its pool if it can be used again.</summary>
     public void Release(Exchange exchange)
     {

@@ -20,7 +20,7 @@ internal delegate ValueTask<(UserIdentity? User, Problem? Problem)> EstablishUse
 /// of other sites: 1. the sites that hold some are asked; 2. a site that has it carries the request out. Whatever goes wrong
 /// before that site has taken it, the client gets the 404 of the instance here, unchanged.
 /// </summary>
-internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IdTranslation ids, IBodyStore bodies, EstablishUser establishUser, Failures failures)
+internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IBodyStore bodies, EstablishUser establishUser, Failures failures)
 {
     /// <summary>Whether a request may name a replicant of other sites, as far as is known before it was answered here.</summary>
     public bool MayBe(in Routed routed) =>
@@ -44,20 +44,13 @@ internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IdTr
         var exchange = routed.Exchange;
         await using var kept = exchange.Request.Framing == BodyFraming.None ? null : new ReplayableBody(exchange.Body, bodies, Bounds.BodyMemorySizeMax);
         var whole = kept is null ? exchange.WholeBody : kept.NewReader;
-        var (target, body) = (default(byte[]), whole);
-        if (ids.IsNeeded(routed.Service))
-        {
-            target = exchange.Target.ToArray();
-            body = await ids.PrepareAsync(exchange, routed.Profile, routed.Service, whole);
-        }
-
-        var answered = await places.TryHereAsync(routed, body);
+        var answered = await places.TryHereAsync(routed, whole);
 
         // Sent again, since its answer was lost perhaps, a DELETE must not mean another site's.
-        if (exchange.Request.Method == HttpMethod.Delete && answered.Outcome.Status != 404 && IsOfOneResource(routed, target ?? exchange.Target))
-            elsewhere.Deleted(routed.Service, PathOf(target ?? exchange.Target));
-        if (answered is { Connection: not null, Outcome.Status: 404 } && kept?.NotKept is null && IsOfOneResource(routed, target ?? exchange.Target)
-            && await TryElsewhereAsync(routed, target ?? exchange.Target.ToArray(), whole, kept) is { } there)
+        if (exchange.Request.Method == HttpMethod.Delete && answered.Outcome.Status != 404 && IsOfOneResource(routed, exchange.Target))
+            elsewhere.Deleted(routed.Service, PathOf(exchange.Target));
+        if (answered is { Connection: not null, Outcome.Status: 404 } && kept?.NotKept is null && IsOfOneResource(routed, exchange.Target)
+            && await TryElsewhereAsync(routed, whole, kept) is { } there)
         {
             answered.Release(exchange);
             answered = there;
@@ -70,23 +63,17 @@ internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IdTr
     }
 
     // Null when the answer of the instance here stands.
-    private async ValueTask<Attempt?> TryElsewhereAsync(Routed routed, byte[] target, Func<BodySource> whole, ReplayableBody? kept)
+    private async ValueTask<Attempt?> TryElsewhereAsync(Routed routed, Func<BodySource> whole, ReplayableBody? kept)
     {
         var exchange = routed.Exchange;
         var isRead = exchange.Request.Method is HttpMethod.Get or HttpMethod.Head;
-        if (await elsewhere.FindAsync(routed.Service, PathOf(target).ToArray(), isRead) is not { } site) return null;
+        if (await elsewhere.FindAsync(routed.Service, PathOf(exchange.Target).ToArray(), isRead) is not { } site) return null;
         var plan = new SitePlan(site, IsLocal: false);
         var (user, problem) = await establishUser(exchange, routed.Profile, plan);
         if (problem is not null || exchange.ClientGone || kept?.NotKept is not null) return null;
-
-        // There it is the request as the client sent it.
-        var (translateAnswer, sentLength) = (exchange.TranslateAnswer, exchange.SentLength);
-        exchange.ReplaceTarget(target);
-        (exchange.TranslateAnswer, exchange.SentLength) = (null, -1);
         var attempt = await places.TryAsync(routed with { User = user ?? routed.User, Replicate = true }, plan, whole);
         if (IsTaken(attempt)) return attempt;
         attempt.Release(exchange);
-        (exchange.TranslateAnswer, exchange.SentLength) = (translateAnswer, sentLength);
         return null;
     }
 

@@ -108,6 +108,7 @@ internal static class Relaying
         var connection = attempt.Connection!;
         exchange.Attach(connection);
         exchange.AnswerFromPeer = attempt.Pool is null;
+        exchange.Rewriting = attempt.Rewriting;
         var failure = await connection.RelayAsync(exchange);
         attempt.Release(exchange);
         if (failure is CallFailure.None or CallFailure.ClientGone) return;

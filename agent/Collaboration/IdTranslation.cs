@@ -15,38 +15,49 @@ namespace Cheops.Agent.Collaboration;
 /// </summary>
 internal sealed class IdTranslation(Replication.Replicants ids)
 {
-    /// <summary>Whether anything of a service may have to be translated.</summary>
-    public bool IsNeeded(string service) => ids.HasAny(service);
+    /// <summary>Whether anything that a service gets or answers may have to be translated; false is certain.</summary>
+    public bool IsNeeded(ServiceProfile profile, string name) => ((IIdMap)ids).HasAnyFor(profile, name);
 
     /// <summary>The meta-id of what has an id here, beside a replicant of the same collection; null when it is none's that differs.</summary>
     public string? MetaIdOf(ReplicantKey beside, string resource, string localId) =>
         ids.TryToMeta(beside.Service, ids.ResourceOf(beside, resource), Encoding.UTF8.GetBytes(localId), out var metaId) ? metaId : null;
 
-    /// <summary>Translates a request, and sees to it that its answer is.</summary>
+    /// <summary>Translates a request for the instance here; and says how its answer is.</summary>
     /// <param name="exchange">The request.</param>
     /// <param name="profile">Its service's profile.</param>
     /// <param name="name">Its service.</param>
     /// <param name="body">Gives its body from the start.</param>
-    /// <returns>The body that goes to the service, from its start each time.</returns>
-    public async ValueTask<Func<BodySource>> PrepareAsync(Exchange exchange, ServiceProfile profile, string name, Func<BodySource> body)
+    /// <exception cref="IOException">The client was lost while a small body was read.</exception>
+    public async ValueTask<Rewriting> PrepareAsync(Exchange exchange, ServiceProfile profile, string name, Func<BodySource> body)
     {
+        var head = exchange.Request;
         var service = profile.Named(name);
         var resource = ResourceOf(service, exchange.Target, out var resourceName);
-        ReplaceTarget(exchange, service);
-        exchange.TranslateAnswer = (head, answer) =>
+        var rewriting = new Rewriting(LocalTarget(exchange, service), body, head.ContentLength, ToMeta);
+        if (!IsJson(head) || head.Framing == BodyFraming.None || !New(Direction.ToLocal).IsNeeded) return rewriting;
+
+        // A small one keeps a length, which not every service can do without.
+        if (head.Framing != BodyFraming.Length || head.ContentLength > Bounds.BodyMemorySizeMax)
+            return rewriting with { Body = () => new TranslatedBody(body(), New(Direction.ToLocal)) };
+        await exchange.ContinueAsync();
+        var translated = Translate(await ReadAsync(exchange, body()), New(Direction.ToLocal));
+        return rewriting with { Body = () => new MemoryBody(translated), BodyLength = translated.Length };
+
+        JsonTranslator New(Direction direction) => new(service, resource, direction, ids, resourceName);
+
+        BodySource? ToMeta(ResponseHead answered, BodySource answer)
         {
-            TranslateLinks(exchange, head, service);
-            if (!IsJson(head)) return null;
+            TranslateLinks(exchange, answered, service);
+            if (!IsJson(answered) || New(Direction.ToMeta) is not { IsNeeded: true } translator) return null;
             exchange.ResponseEdits.Removed |= KnownField.ContentLength.Bit();
-            return new TranslatedBody(answer, new JsonTranslator(service, resource, Direction.ToMeta, ids, resourceName));
-        };
-        return await TranslateBodyAsync(exchange, service, resource, resourceName, body) is { } changed ? () => new MemoryBody(changed) : body;
+            return new TranslatedBody(answer, translator);
+        }
     }
 
     /// <summary>Translates the answer to an operation.</summary>
     public KeptAnswer ToMeta(KeptAnswer answer, ReplicantKey replicant, string resourceName, ServiceProfile profile)
     {
-        if (!ids.HasAny(replicant.Service)) return answer;
+        if (!IsNeeded(profile, replicant.Service)) return answer;
         var service = profile.Named(replicant.Service);
         var resource = service.Resources.GetValueOrDefault(resourceName);
         if (resource is { Collection.IsConvention: true }) resourceName = replicant.Collection;
@@ -57,19 +68,23 @@ internal sealed class IdTranslation(Replication.Replicants ids)
         };
     }
 
-    /// <summary>Translates a body that is in memory.</summary>
-    public ReadOnlyMemory<byte> Translate(ReadOnlyMemory<byte> body, string target, ServiceProfile profile, string name, Direction direction)
+    /// <summary>A translator of the JSON body that belongs to a target; null when nothing of it is to be translated.</summary>
+    public JsonTranslator? TranslatorFor(string target, ServiceProfile profile, string name, Direction direction)
     {
-        if (body.IsEmpty || !ids.HasAny(name)) return body;
+        if (!IsNeeded(profile, name)) return null;
         var service = profile.Named(name);
         var resource = ResourceOf(service, Encoding.ASCII.GetBytes(target), out var resourceName);
-        return Translate(body, new JsonTranslator(service, resource, direction, ids, resourceName));
+        return new JsonTranslator(service, resource, direction, ids, resourceName) is { IsNeeded: true } translator ? translator : null;
     }
+
+    /// <summary>Translates a body that is in memory.</summary>
+    public ReadOnlyMemory<byte> Translate(ReadOnlyMemory<byte> body, string target, ServiceProfile profile, string name, Direction direction) =>
+        !body.IsEmpty && TranslatorFor(target, profile, name, direction) is { } translator ? Translate(body, translator) : body;
 
     /// <summary>Translates a target.</summary>
     public string Translate(string target, ServiceProfile profile, string name, Direction direction)
     {
-        if (!ids.HasAny(name)) return target;
+        if (!IsNeeded(profile, name)) return target;
         var output = new ArrayBufferWriter<byte>(target.Length + 64);
         return new TargetTranslator(profile.Named(name), direction, ids).TryTranslate(Encoding.ASCII.GetBytes(target), output)
             ? Encoding.ASCII.GetString(output.WrittenSpan)
@@ -94,26 +109,19 @@ internal sealed class IdTranslation(Replication.Replicants ids)
         return match.Resource;
     }
 
-    private void ReplaceTarget(Exchange exchange, ServiceProfile service)
+    private byte[] LocalTarget(Exchange exchange, ServiceProfile service)
     {
         var output = new ArrayBufferWriter<byte>(exchange.Target.Length + 64);
-        if (new TargetTranslator(service, Direction.ToLocal, ids).TryTranslate(exchange.Target, output)) exchange.ReplaceTarget(output.WrittenSpan.ToArray());
+        return new TargetTranslator(service, Direction.ToLocal, ids).TryTranslate(exchange.Target, output) ? output.WrittenSpan.ToArray() : exchange.Target.ToArray();
     }
 
-    private async ValueTask<ReadOnlyMemory<byte>?> TranslateBodyAsync(
-        Exchange exchange, ServiceProfile service, ResourceProfile? resource, string resourceName, Func<BodySource> client)
+    private static async ValueTask<ReadOnlyMemory<byte>> ReadAsync(Exchange exchange, BodySource source)
     {
-        var head = exchange.Request;
-        if (!IsJson(head) || head.Framing != BodyFraming.Length || head.ContentLength > Bounds.BodyMemorySizeMax) return null;
-        await exchange.ContinueAsync();
-        var source = client();
-        var body = new ArrayBufferWriter<byte>((int)head.ContentLength + 1);
+        var body = new ArrayBufferWriter<byte>((int)exchange.Request.ContentLength + 1);
         exchange.ArmBody();
         for (ReadOnlyMemory<byte> piece; !(piece = await source.ReadAsync()).IsEmpty; exchange.ArmBody()) body.Write(piece.Span);
         exchange.Disarm();
-        var translated = Translate(body.WrittenMemory, new JsonTranslator(service, resource, Direction.ToLocal, ids, resourceName));
-        exchange.SentLength = translated.Length;
-        return translated;
+        return body.WrittenMemory;
     }
 
     private void TranslateLinks(Exchange exchange, ResponseHead head, ServiceProfile service)
@@ -142,41 +150,4 @@ internal sealed class IdTranslation(Replication.Replicants ids)
 
     private static bool IsJson(MessageHead head) =>
         head.TryGet(KnownField.ContentType, out var type) && head.Value(type).IndexOf("json"u8) >= 0 && !head.TryGet("content-encoding"u8, out _);
-
-    private sealed class TranslatedBody(BodySource body, JsonTranslator translator) : BodySource
-    {
-        private readonly ArrayBufferWriter<byte> _output = new(4096);
-        private bool _ended;
-
-        public override BodyFraming Framing => body.Framing == BodyFraming.None ? BodyFraming.None : BodyFraming.Chunked;
-
-        public override bool IsComplete => _ended;
-
-        public override bool IsTouched => body.IsTouched;
-
-        public override ReadOnlySpan<byte> Trailers => body.Trailers;
-
-        public override async ValueTask<ReadOnlyMemory<byte>> ReadAsync()
-        {
-            while (!_ended)
-            {
-                _output.ResetWrittenCount();
-                var piece = await body.ReadAsync();
-                if (piece.IsEmpty)
-                {
-                    _ended = true;
-                    translator.Complete(_output);
-                }
-                else
-                {
-                    translator.Feed(piece.Span, _output);
-                }
-
-                // What a translator holds back of a value that is not whole comes with the next piece.
-                if (_output.WrittenCount > 0) return _output.WrittenMemory;
-            }
-
-            return default;
-        }
-    }
 }

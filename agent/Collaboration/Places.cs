@@ -11,9 +11,17 @@ using Cheops.Proto.Http;
 namespace Cheops.Agent.Collaboration;
 
 /// <summary>The two places where a request can be carried out: the instance here, and another site.</summary>
+/// <param name="site">This site.</param>
+/// <param name="services">Its service instances.</param>
+/// <param name="mesh">The links.</param>
+/// <param name="workflows">Which workflows are under way.</param>
+/// <param name="preparation">Prepares heads.</param>
+/// <param name="failures">Words failures.</param>
+/// <param name="counters">Counts what is sent.</param>
+/// <param name="ids">Translates ids for the instances here; null at an agent that does not replicate.</param>
 internal sealed class Places(
     string site, FrozenDictionary<string, LocalService> services, IMesh mesh, WorkflowTable workflows, HeadPreparation preparation, Failures failures,
-    CollaborationCounters counters)
+    CollaborationCounters counters, IdTranslation? ids)
 {
     /// <summary>Sends the request to one place and reads its answer up to the head.</summary>
     public ValueTask<Attempt> TryAsync(in Routed routed, SitePlan plan, Func<BodySource> body) =>
@@ -28,9 +36,23 @@ internal sealed class Places(
         if (!services.TryGetValue(routed.Service, out var service)) return Unreached(failures.UnknownService(routed.Service));
         using var visit = routed.Workflow is null ? default : workflows.Visit(routed.Workflow, service.Name);
         var asFrontProxy = routed.User is not null && routed.Profile.Identity == IdentityRule.FrontProxy;
-        preparation.Prepare(routed, assertUser: asFrontProxy);
         var exchange = routed.Exchange;
         exchange.AnswerFromPeer = false;
+        exchange.Rewriting = null;
+        if (ids?.IsNeeded(routed.Profile, routed.Service) == true)
+        {
+            try
+            {
+                body = (exchange.Rewriting = await ids.PrepareAsync(exchange, routed.Profile, routed.Service, body)).Body;
+            }
+            catch (IOException)
+            {
+                exchange.NoteClientGone();
+                return new Attempt(AttemptOutcome.NotReached, null, null);
+            }
+        }
+
+        preparation.Prepare(routed, assertUser: asFrontProxy);
         var sent = counters.Sent(service.Name, "");
         var begun = sent.Begin();
         for (var retried = false; ; retried = true)
@@ -52,7 +74,7 @@ internal sealed class Places(
             {
                 sent.End(begun, exchange, AttemptKind.Answered, connection.Answer.Status);
                 if (routed.Workflow is not null) workflows.Learn(routed.Workflow, routed.Profile, new HeadFields(connection.Answer));
-                return new Attempt(AttemptOutcome.Answered(connection.Answer.Status), connection, null) { Pool = service.Pool, AsFrontProxy = asFrontProxy };
+                return new Attempt(AttemptOutcome.Answered(connection.Answer.Status), connection, null) { Pool = service.Pool, AsFrontProxy = asFrontProxy, Rewriting = exchange.Rewriting };
             }
 
             // A service may close an idle connection just when a request is on its way: for a request that may be
@@ -88,6 +110,8 @@ internal sealed class Places(
             return Unreached(failures.NotForwarded(routed.Service, e));
         }
 
+        // There it is the request as the client sent it.
+        exchange.Rewriting = null;
         preparation.Prepare(routed, assertUser: false);
         var connection = new UpstreamConnection(channel);
         connection.Answer.IsFromAgent = true;

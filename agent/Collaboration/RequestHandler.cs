@@ -70,7 +70,6 @@ internal sealed partial class RequestHandler : IExchangeHandler
     private readonly Failures _failures;
     private readonly Places _places;
     private readonly FirstExecutor _first;
-    private readonly IdTranslation? _ids;
     private readonly ElsewhereExecutor? _elsewhere;
 
     public RequestHandler(RequestHandlerParts parts)
@@ -79,11 +78,10 @@ internal sealed partial class RequestHandler : IExchangeHandler
         _planner = new Planner(parts.Site, parts.Services.Keys.Concat(parts.Profiles.ServiceNames), parts.Replicants);
         _preparation = new HeadPreparation(parts.Site);
         _failures = new Failures(parts.Site);
-        _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures, parts.Counters);
-        _ids = parts.Replicator?.Ids;
+        _places = new Places(parts.Site, parts.Services, parts.Mesh, parts.Workflows, _preparation, _failures, parts.Counters, parts.Replicator?.Ids);
         _first = new FirstExecutor(_places, parts.Bodies, _failures);
-        if (parts is { Elsewhere: { } elsewhere, Replicator: { } replicator })
-            _elsewhere = new ElsewhereExecutor(_places, elsewhere, replicator.Ids, parts.Bodies, EstablishUserAsync, _failures);
+        if (parts is { Elsewhere: { } elsewhere, Replicator: not null })
+            _elsewhere = new ElsewhereExecutor(_places, elsewhere, parts.Bodies, EstablishUserAsync, _failures);
     }
 
     /// <inheritdoc/>
@@ -327,9 +325,7 @@ internal sealed partial class RequestHandler : IExchangeHandler
         }
 
         var exchange = routed.Exchange;
-        var body = exchange.WholeBody;
-        if (plan.Site == _parts.Site && _ids?.IsNeeded(routed.Service) == true) body = await _ids.PrepareAsync(exchange, routed.Profile, routed.Service, body);
-        var attempt = await _places.TryAsync(routed, plan, body);
+        var attempt = await _places.TryAsync(routed, plan, exchange.WholeBody);
         if (attempt.Connection is not null)
             await Relaying.RelayAsync(exchange, attempt, Lost(routed.Service));
         else if (attempt.Problem is not null)

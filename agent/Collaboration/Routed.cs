@@ -81,7 +81,7 @@ internal sealed class HeadPreparation(string site)
         edits.Removed |= KnownField.Cheops.Bit();
 
         // What the agent must read is asked for as it is, not compressed.
-        if (exchange.TranslateAnswer is not null) edits.RemovedNames.Add(AcceptEncoding);
+        if (exchange.Rewriting is not null) edits.RemovedNames.Add(AcceptEncoding);
 
         // Whoever sends these would be believed: only what the agent itself has verified may say who the user is.
         if (routed.Profile.Identity == IdentityRule.FrontProxy) AddUser(edits, routed.User, assertUser);

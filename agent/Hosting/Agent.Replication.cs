@@ -30,6 +30,7 @@ public sealed partial class Agent
             Service = new PooledReplicaService(_settings.Site, _services, _deadlines),
             Credentials = _credentials,
             Seal = _seal,
+            SiteKeys = new SiteKeys(_context.Data.Read("sites.keys"), text => _context.Data.Keep("sites.keys", text), Warn),
             Time = _context.Time,
             Chance = RandomNumberGenerator.Fill,
             OpenHost = machines => _stores.OpenHost(transport, machines, _context.Time),

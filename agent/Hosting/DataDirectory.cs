@@ -63,6 +63,34 @@ public sealed class DataDirectory : IDisposable
     /// <summary>The path of a file or directory in it.</summary>
     public string PathOf(string name) => System.IO.Path.Combine(Path, name);
 
+    /// <summary>The text of a small file in it; empty when there is none.</summary>
+    /// <exception cref="IOException">It cannot be read.</exception>
+    public string Read(string name)
+    {
+        try
+        {
+            return File.Exists(PathOf(name)) ? File.ReadAllText(PathOf(name)) : "";
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
+    /// <summary>Keeps the text of a small file in it: after a crash it has this text, or the one before.</summary>
+    /// <exception cref="IOException">It is not durable.</exception>
+    public void Keep(string name, string text)
+    {
+        try
+        {
+            WriteDurably(Path, PathOf(name), text);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+    }
+
     private static FileStream Lock(string path)
     {
         var file = System.IO.Path.Combine(path, "lock");

@@ -1,10 +1,12 @@
 using System.Security.Cryptography;
+using Cheops.Proto.Operations;
 
 namespace Cheops.Agent.Identity;
 
 /// <summary>
 /// Seals credentials for sites, so that an operation's record never holds one in clear: an ephemeral P-256 key agreement
-/// with the site's key (NIST SP 800-56A), HKDF-SHA256 (RFC 5869), AES-256-GCM. Only the site can open it.
+/// with the site's key (NIST SP 800-56A), HKDF-SHA256 (RFC 5869), AES-256-GCM. Only the site can open it, and only as that of
+/// the operation that it came with: nobody acts with it who puts it into another record.
 /// </summary>
 /// <remarks>A sealed credential is the ephemeral public key (65 bytes), the tag (16 bytes) and the cipher text.</remarks>
 public sealed class CredentialSeal : IDisposable
@@ -64,8 +66,9 @@ public sealed class CredentialSeal : IDisposable
     /// <summary>Seals for a site.</summary>
     /// <param name="credential">The credential's field lines.</param>
     /// <param name="publicKey">The site's public key.</param>
+    /// <param name="operation">The operation for which it is.</param>
     /// <returns>What only the site can open; null when the key is none.</returns>
-    public static byte[]? Seal(ReadOnlySpan<byte> credential, string publicKey)
+    public static byte[]? Seal(ReadOnlySpan<byte> credential, string publicKey, OperationId operation)
     {
         try
         {
@@ -75,7 +78,7 @@ public sealed class CredentialSeal : IDisposable
             var sealedBytes = new byte[PointSize + TagSize + credential.Length];
             point.CopyTo(sealedBytes, 0);
             using var cipher = new AesGcm(KeyOf(ephemeral, site, point), TagSize);
-            cipher.Encrypt(Nonce, credential, sealedBytes.AsSpan(PointSize + TagSize), sealedBytes.AsSpan(PointSize, TagSize));
+            cipher.Encrypt(Nonce, credential, sealedBytes.AsSpan(PointSize + TagSize), sealedBytes.AsSpan(PointSize, TagSize), ContextOf(operation));
             return sealedBytes;
         }
         catch (Exception e) when (e is CryptographicException or FormatException)
@@ -84,8 +87,8 @@ public sealed class CredentialSeal : IDisposable
         }
     }
 
-    /// <summary>Opens what was sealed for this site; empty when it cannot be opened, as after the key was lost.</summary>
-    public ReadOnlyMemory<byte> Open(ReadOnlyMemory<byte> sealedCredential)
+    /// <summary>Opens what was sealed for this site and an operation; empty when it cannot be opened, as after the key was lost.</summary>
+    public ReadOnlyMemory<byte> Open(ReadOnlyMemory<byte> sealedCredential, OperationId operation)
     {
         if (sealedCredential.Length < PointSize + TagSize) return default;
         try
@@ -94,13 +97,20 @@ public sealed class CredentialSeal : IDisposable
             using var ephemeral = Import(bytes[..PointSize].ToArray());
             using var cipher = new AesGcm(KeyOf(_key, ephemeral, bytes[..PointSize].ToArray()), TagSize);
             var opened = new byte[bytes.Length - PointSize - TagSize];
-            cipher.Decrypt(Nonce, bytes[(PointSize + TagSize)..], bytes.Slice(PointSize, TagSize), opened);
+            cipher.Decrypt(Nonce, bytes[(PointSize + TagSize)..], bytes.Slice(PointSize, TagSize), opened, ContextOf(operation));
             return opened;
         }
         catch (CryptographicException)
         {
             return default;
         }
+    }
+
+    private static byte[] ContextOf(OperationId operation)
+    {
+        var context = new byte[OperationId.Size];
+        operation.Write(context);
+        return context;
     }
 
     private static byte[] KeyOf(ECDiffieHellman own, ECDiffieHellman other, byte[] ephemeralPoint)

@@ -74,11 +74,8 @@ public sealed partial class Exchange
     /// <summary>The target that the service gets: the request's, without a scope's prefix.</summary>
     public ReadOnlySpan<byte> Target => _rootedTarget.Length > 0 ? _rootedTarget : Request.Target[_targetStart..];
 
-    /// <summary>The length that the request's body has where it goes, when that is not the client's; -1 when it is.</summary>
-    internal long SentLength { get; set; }
-
-    /// <summary>Changes the answer's body on its way to the client: given its head and body, another body or null. Null for none.</summary>
-    internal Func<ResponseHead, BodySource, BodySource?>? TranslateAnswer { get; set; }
+    /// <summary>What request and answer become at the place that is tried, or whose answer is relayed; null where they pass as they are.</summary>
+    internal Rewriting? Rewriting { get; set; }
 
     /// <summary>Whether anything of an answer was sent or gathered.</summary>
     public bool AnswerStarted { get; private set; }
@@ -130,8 +127,7 @@ public sealed partial class Exchange
         ResponseEdits.Clear();
         _rootedTarget = [];
         _targetStart = 0;
-        SentLength = -1;
-        TranslateAnswer = null;
+        Rewriting = null;
         AnswerStarted = AnswerLate = AnswerFromPeer = false;
         Status = 0;
         BytesSent = 0;
@@ -168,8 +164,6 @@ public sealed partial class Exchange
         if (rest.IsEmpty || rest[0] != '/') _rootedTarget = [(byte)'/', .. rest];
     }
 
-    /// <summary>Puts another target in place of the client's.</summary>
-    internal void ReplaceTarget(byte[] target) => _rootedTarget = target;
 
     // ---- answering --------------------------------------------------------------------------------------------
 

@@ -116,7 +116,10 @@ public sealed class UpstreamConnection : IAsyncDisposable
         _sent = false;
         _offeredUpgradeWithBody = exchange.Request.IsUpgrade && body.Framing != BodyFraming.None;
         Answer.RequestMethod = exchange.Request.Method;
-        HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits, DefaultHost, exchange.SentLength);
+        if (exchange.Rewriting is { } other)
+            HeadWriter.WriteRequest(_channel.Output, exchange.Request, other.Target, exchange.RequestEdits, body.Framing, other.BodyLength, DefaultHost);
+        else
+            HeadWriter.WriteRequest(_channel.Output, exchange.Request, exchange.Target, exchange.RequestEdits, DefaultHost);
         return SendCoreAsync(exchange, body);
     }
 
@@ -295,7 +298,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
     public async ValueTask<CallFailure> RelayAsync(Exchange exchange)
     {
         if (Answer.Status == 101) return await SwitchAsync(exchange);
-        var body = exchange.TranslateAnswer?.Invoke(Answer, _body) ?? _body;
+        var body = exchange.Rewriting?.Answer(Answer, _body) ?? _body;
         var framing = exchange.StartAnswer(Answer, body.Framing);
         var output = exchange.Output;
         var fromService = true;
@@ -357,7 +360,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
 
     /// <summary>Sends a whole request of the agent's own and keeps the whole answer.</summary>
     /// <param name="head">The head, with what follows it when there is no <paramref name="body"/>.</param>
-    /// <param name="body">The body, delimited by its length; null for none.</param>
+    /// <param name="body">The body, delimited as it says; null for none.</param>
     /// <param name="method">The method, by which the answer is read.</param>
     /// <param name="limits">How much and how long.</param>
     /// <param name="deadlines">Where the time is counted.</param>
@@ -376,7 +379,7 @@ public sealed class UpstreamConnection : IAsyncDisposable
 
     /// <summary>Sends a whole request of the agent's own and hands on the answer's body, piece by piece.</summary>
     /// <param name="head">The head, with what follows it when there is no <paramref name="body"/>.</param>
-    /// <param name="body">The body, delimited by its length; null for none.</param>
+    /// <param name="body">The body, delimited as it says; null for none.</param>
     /// <param name="method">The method, by which the answer is read.</param>
     /// <param name="timeMaxMs">Milliseconds until the answer's head, and between two pieces of it.</param>
     /// <param name="deadlines">Where the time is counted.</param>
@@ -409,7 +412,9 @@ public sealed class UpstreamConnection : IAsyncDisposable
         {
             await _channel.Output.WriteAsync(head);
             if (body is null) return;
-            for (ReadOnlyMemory<byte> piece; !(piece = await body.ReadAsync()).IsEmpty;) await _channel.Output.WriteAsync(piece);
+            for (ReadOnlyMemory<byte> piece; !(piece = await body.ReadAsync()).IsEmpty;) await BodyWriter.WriteAsync(_channel.Output, body.Framing, piece);
+            BodyWriter.WriteEnd(_channel.Output, body.Framing, default);
+            if (_channel.Output.UnflushedBytes > 0) await _channel.Output.FlushAsync();
         }
         catch (IOException e)
         {

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Collections.Immutable;
 
 namespace Cheops.Agent.Profiles;
 
@@ -34,6 +35,9 @@ public sealed record ServiceProfile
 
     /// <summary>Its kinds of resource, by name.</summary>
     public FrozenDictionary<string, ResourceProfile> Resources { get; init; } = FrozenDictionary<string, ResourceProfile>.Empty;
+
+    /// <summary>The other services whose resources its own refer to.</summary>
+    public ImmutableArray<string> RefersTo { get; init; } = [];
 
     /// <summary>Finds the resource that a path names.</summary>
     public PathMatcher Paths { get; init; } = PathMatcher.Empty;

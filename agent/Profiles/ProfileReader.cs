@@ -130,7 +130,8 @@ public sealed class ProfileReader
                 document.Mistake(path, $"has the same path as the resource '{other.Name}'");
         }
 
-        return service with { Resources = resources.ToFrozenDictionary(), Paths = paths };
+        var referred = resources.Values.SelectMany(resource => resource.References).Select(reference => reference.Service).Distinct();
+        return service with { Resources = resources.ToFrozenDictionary(), Paths = paths, RefersTo = [.. referred.Where(other => other != service.Name)] };
     }
 
     private static VersionSource? ReadVersion(ProfileObject document)

@@ -42,6 +42,9 @@ public sealed record ResourceProfile
     /// <summary>Fields that belong to a site and are not copied to others.</summary>
     public ImmutableArray<FieldPath> SiteSpecific { get; init; } = [];
 
+    /// <summary>Values of fields in <see cref="SiteSpecific"/> that a client chose for all sites: with these they are copied.</summary>
+    public ImmutableArray<FieldValue> SiteSpecificExcept { get; init; } = [];
+
     /// <summary>Fields that can be divided between sites by a cross.</summary>
     public ImmutableArray<FieldPath> Divisible { get; init; } = [];
 

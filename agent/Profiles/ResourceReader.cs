@@ -9,7 +9,7 @@ namespace Cheops.Agent.Profiles;
 /// resource = { "description"?, "collection": path, "item"?: path, "id"?: field, "idChosenBy"?: service | client, "idShape"?: any | uuid,
 ///              "naturalKey"?: [field], "lookup"?: target, "references"?: { field: { "resource": [service "/"] name,
 ///              "dependency": requirement | reliance | composition } }, "visibility"?: global | local | none,
-///              "siteSpecific"?: [field], "divisible"?: [field], "actions"?: { path: operation | never | local },
+///              "siteSpecific"?: [field], "siteSpecificExcept"?: [field=value], "divisible"?: [field], "actions"?: { path: operation | never | local },
 ///              "never"?: [mark], "identity"?, "operations"?: { kind: { "method", "action"?, "contentType"?: [type], "idempotent"? } },
 ///              "resolution"?: { kind: { kind: both | first | second | inOrder | reverse } } }
 /// </code>
@@ -71,6 +71,7 @@ internal sealed class ResourceReader
             References = ReadReferences(document) ?? otherwise.References,
             Visibility = document.Choice("visibility", otherwise.Visibility, ("global", Visibility.Global), ("local", Visibility.Local), ("none", Visibility.None)),
             SiteSpecific = ReadFields(document, "siteSpecific", otherwise.SiteSpecific),
+            SiteSpecificExcept = document.Has("siteSpecificExcept") ? document.Each("siteSpecificExcept", FieldValue.Parse, "a field with a value, such as spec.clusterIP=None") : otherwise.SiteSpecificExcept,
             Divisible = ReadFields(document, "divisible", otherwise.Divisible),
             Actions = actions ?? otherwise.Actions,
             Never = document.Has("never") ? document.Each("never", RequestMark.Parse, "a mark such as ?dryRun=All for the query or dryRun[]=All for the body") : otherwise.Never,

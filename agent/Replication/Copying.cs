@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Cheops.Agent.Collaboration;
+using Cheops.Agent.Interception;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Translation;
 using Cheops.Proto;
@@ -112,9 +113,10 @@ internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls,
         if (reply.Answer is not { } answer) throw new IOException(reply.Detail);
         if (IsPassing(answer.Status)) throw new IOException($"{of.Replicant.Service} at {site} answered {answer.Status}");
         if (answer.Status != 200) return null;
-        var size = writer.Length;
-        var hash = new byte[ContentHash.Size];
-        (await writer.CompleteAsync(cancellation)).Write(hash);
+        var type = answer.Field("Content-Type") is { Length: > 0 } told ? told : "application/octet-stream";
+        var (hash, size) = await CompletedAsync(writer, cancellation);
+        if (RequestBodies.IsJson(FieldText.MediaType(type)) && ids.TranslatorFor(here + below.Action, profiles.For(of.Replicant.Service), of.Replicant.Service, Direction.ToMeta) is { } translator)
+            (hash, size) = await TranslatedAsync(hash, size, translator, cancellation);
         return of with
         {
             Id = id,
@@ -122,7 +124,7 @@ internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls,
             Repetition = below.Idempotent ? Repetition.Idempotent : Repetition.Marked,
             Method = below.Method,
             Target = item + below.Action,
-            Fields = FieldsOf(of, answer.Field("Content-Type") is { Length: > 0 } told ? told : "application/octet-stream"),
+            Fields = FieldsOf(of, type),
             HasBody = true,
             BodyHash = hash,
             BodySize = size,
@@ -134,8 +136,25 @@ internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls,
         if (body.Length <= Bounds.MoveCopyBodySizeMax) return copy with { HasBody = true, Body = body, BodySize = body.Length };
         await using var writer = contents.Create();
         await writer.AppendAsync(body);
+        var (hash, size) = await CompletedAsync(writer, CancellationToken.None);
+        return copy with { HasBody = true, BodyHash = hash, BodySize = size };
+    }
+
+    // What it is only became known with the whole answer. The first reading is needed by no operation, and is swept.
+    private async Task<(byte[] Hash, long Size)> TranslatedAsync(byte[] hash, long size, JsonTranslator translator, CancellationToken cancellation)
+    {
+        await using var read = new ContentBody(await contents.OpenAsync(ContentHash.Read(hash), size, [], cancellation));
+        var translated = new TranslatedBody(read, translator);
+        await using var writer = contents.Create();
+        for (ReadOnlyMemory<byte> piece; !(piece = await translated.ReadAsync()).IsEmpty;) await writer.AppendAsync(piece, cancellation);
+        return await CompletedAsync(writer, cancellation);
+    }
+
+    private static async Task<(byte[] Hash, long Size)> CompletedAsync(ContentWriter writer, CancellationToken cancellation)
+    {
+        var size = writer.Length;
         var hash = new byte[ContentHash.Size];
-        (await writer.CompleteAsync()).Write(hash);
-        return copy with { HasBody = true, BodyHash = hash, BodySize = body.Length };
+        (await writer.CompleteAsync(cancellation)).Write(hash);
+        return (hash, size);
     }
 }

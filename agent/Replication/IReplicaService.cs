@@ -20,10 +20,10 @@ internal interface IReplicaService
 /// <param name="Fields">Field lines, each with its CR LF; without Content-Length.</param>
 internal sealed record ServiceSend(string Service, string Method, ReadOnlyMemory<byte> Target, ReadOnlyMemory<byte> Fields)
 {
-    /// <summary>The body, delimited by <see cref="BodySize"/>; null for none.</summary>
+    /// <summary>The body, delimited as it says; null for none.</summary>
     public BodySource? Body { get; init; }
 
-    /// <summary>Bytes of the body.</summary>
+    /// <summary>Bytes of the body, where it is delimited by its length.</summary>
     public long BodySize { get; init; }
 
     /// <summary>Whether it goes over a connection that shows the front proxy's certificate.</summary>

@@ -3,9 +3,7 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Unicode;
 using Cheops.Agent.Collaboration;
-using Cheops.Agent.Identity;
 using Cheops.Agent.Interception;
-using Cheops.Agent.Mesh;
 using Cheops.Agent.Planning;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Translation;
@@ -20,7 +18,7 @@ namespace Cheops.Agent.Replication;
 
 /// <summary>Makes an operation of a request: what it does, to which replicant, and what it carries.</summary>
 internal sealed class OperationCapture(
-    string site, Contents contents, IMesh mesh, CredentialSeal seal, IdTranslation ids, Failures failures, TimeProvider time, Chance chance)
+    string site, Contents contents, SealedCredentials credentials, IdTranslation ids, Failures failures, TimeProvider time, Chance chance)
 {
     private static readonly ulong NotRecorded =
         KnownField.Host.Bit() | KnownField.ContentLength.Bit() | KnownField.TransferEncoding.Bit() | KnownField.Connection.Bit() | KnownField.KeepAlive.Bit()
@@ -29,9 +27,7 @@ internal sealed class OperationCapture(
         | KnownField.XForwardedFor.Bit() | KnownField.XForwardedProto.Bit() | KnownField.XForwardedHost.Bit() | KnownField.XForwardedPrefix.Bit()
         | KnownField.TraceParent.Bit() | KnownField.TraceState.Bit() | KnownField.Baggage.Bit() | KnownField.XRequestId.Bit()
         | KnownField.XOpenStackRequestId.Bit() | KnownField.Date.Bit() | KnownField.Cheops.Bit() | KnownField.XRemote.Bit()
-        | Credentials;
-
-    private const ulong Credentials = (1UL << (int)KnownField.Authorization) | (1UL << (int)KnownField.Cookie) | (1UL << (int)KnownField.XAuthToken);
+        | SealedCredentials.KnownFields;
 
     /// <summary>What a request is, for replication.</summary>
     /// <param name="Resource">The kind of resource.</param>
@@ -88,26 +84,26 @@ internal sealed class OperationCapture(
         var sent = Encoding.ASCII.GetString(exchange.Target);
         var target = ids.Translate(sent, routed.Profile, routed.Service, Direction.ToMeta);
         var mediaType = FieldText.MediaType(FieldText.ValueOf(fields.Span, "Content-Type"));
-        var credentials = routed.User is null ? SealFor(sites, head) : [];
+        var id = new OperationId(BitConverter.ToUInt128(Drawn()));
         var hasBody = exchange.Body.Framing != BodyFraming.None;
         var named = new BodyIdReader(shape.Resource);
-        var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange, shape.MetaId.Length == 0 ? named : null) : default;
-        if (RequestBodies.IsJson(mediaType)) body = ids.Translate(body, sent, routed.Profile, routed.Service, Direction.ToMeta);
+        var translator = hasBody && RequestBodies.IsJson(mediaType) ? ids.TranslatorFor(sent, routed.Profile, routed.Service, Direction.ToMeta) : null;
+        var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange, shape.MetaId.Length == 0 ? named : null, translator) : default;
         var key = new ReplicantKey(routed.Service, shape.Collection, shape.MetaId);
         if (shape.Kind == OperationKind.Create && key.MetaId.Length == 0 && shape.Resource.IdChosenBy == IdChooser.Client)
         {
-            var id = named.ByProfile ?? MakeId(shape.Resource, named);
+            var chosen = named.ByProfile ?? MakeId(shape.Resource, named);
             if (named.ByProfile is not null)
-                key = key with { MetaId = id! };
-            else if (id is not null && hash.IsEmpty && RequestBodies.WithId(shape.Resource, body, id) is { } withId)
-                (body, key) = (withId, key with { MetaId = id });
+                key = key with { MetaId = chosen! };
+            else if (chosen is not null && hash.IsEmpty && RequestBodies.WithId(shape.Resource, body, chosen) is { } withId)
+                (body, key) = (withId, key with { MetaId = chosen });
             else if (named.NamePrefix.Length > 0)
                 return new Captured(null, failures.NotReplicable(routed.Service, "the name that it leaves to be made cannot be put into its body, and each site would make another one; give it a name"));
         }
 
         var operation = new Operation
         {
-            Id = new OperationId(BitConverter.ToUInt128(Drawn())),
+            Id = id,
             Kind = shape.Kind!.Value,
             Operator = (byte)plan.Operator,
             Repetition = RepetitionOf(shape, key, method, body),
@@ -123,7 +119,7 @@ internal sealed class OperationCapture(
             BodySize = hash.IsEmpty ? body.Length : size,
             User = routed.User?.Name ?? "",
             UserGroups = routed.User?.Groups ?? [],
-            Credentials = credentials,
+            Credentials = routed.User is null ? credentials.For(sites, head, id) : [],
             AtUnixMs = time.GetUtcNow().ToUnixTimeMilliseconds(),
         };
         if (operation.Misfit() is { } misfit)
@@ -140,11 +136,11 @@ internal sealed class OperationCapture(
     }
 
     /// <summary>The same operation, for the sites to which its replicant has moved.</summary>
-    public Operation Again(Operation operation, Routed routed, ImmutableArray<string> sites) => operation with
+    public Operation Again(Operation operation, Routed routed, ImmutableArray<string> sites)
     {
-        Id = new OperationId(BitConverter.ToUInt128(Drawn())),
-        Credentials = routed.User is null ? SealFor(sites, routed.Exchange.Request) : [],
-    };
+        var id = new OperationId(BitConverter.ToUInt128(Drawn()));
+        return operation with { Id = id, Credentials = routed.User is null ? credentials.For(sites, routed.Exchange.Request, id) : [] };
+    }
 
     // Where the client may choose the id and did not, the agent does, be it that the field is an id and not a name, or that
     // the client has said how the name is to begin: then the replicas have the same id everywhere, and a create that is in
@@ -163,40 +159,19 @@ internal sealed class OperationCapture(
         kept.Write("\r\n"u8);
         foreach (var line in Encoding.Latin1.GetString(KeptAnswer.FieldsOf(head, NotRecorded).Span).Split("\r\n", StringSplitOptions.RemoveEmptyEntries))
         {
-            if (line.StartsWith("Accept-Encoding:", StringComparison.OrdinalIgnoreCase) || line.StartsWith("Range:", StringComparison.OrdinalIgnoreCase)) continue;
+            if (line.StartsWith("Accept-Encoding:", StringComparison.OrdinalIgnoreCase) || line.StartsWith("Range:", StringComparison.OrdinalIgnoreCase)
+                || SealedCredentials.IsCredential(line[..line.IndexOf(':', StringComparison.Ordinal)])) continue;
             kept.Write(Encoding.Latin1.GetBytes(line + "\r\n"));
         }
 
         return kept.WrittenMemory;
     }
 
-    private ImmutableArray<(string, ReadOnlyMemory<byte>)> SealFor(ImmutableArray<string> sites, RequestHead head)
-    {
-        var credential = new ArrayBufferWriter<byte>();
-        foreach (ref readonly var line in head.Fields)
-        {
-            if (line.Known == KnownField.Other || (line.Known.Bit() & Credentials) == 0) continue;
-            credential.Write(head.Name(line));
-            credential.Write(": "u8);
-            credential.Write(head.Value(line));
-            credential.Write("\r\n"u8);
-        }
-
-        if (credential.WrittenCount == 0) return [];
-        var known = mesh.Sites;
-        var sealedFor = ImmutableArray.CreateBuilder<(string, ReadOnlyMemory<byte>)>();
-        foreach (var to in sites)
-        {
-            var key = to == site ? seal.PublicKey : known.FirstOrDefault(one => one.Name == to)?.SealingKey ?? "";
-            if (key.Length > 0 && CredentialSeal.Seal(credential.WrittenSpan, key) is { } bytes) sealedFor.Add((to, bytes));
-        }
-
-        return sealedFor.ToImmutable();
-    }
-
-    private async Task<(ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Hash, long Size)> ReadBodyAsync(Exchange exchange, BodyIdReader? named)
+    // What is kept, and hashed, is the body with meta-ids: the same for every site.
+    private async Task<(ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Hash, long Size)> ReadBodyAsync(Exchange exchange, BodyIdReader? named, JsonTranslator? translator)
     {
         await exchange.ContinueAsync();
+        var source = translator is null ? exchange.Body : new TranslatedBody(exchange.Body, translator);
         var small = new ArrayBufferWriter<byte>();
         ContentWriter? large = null;
         try
@@ -204,7 +179,7 @@ internal sealed class OperationCapture(
             while (true)
             {
                 exchange.ArmBody();
-                var piece = await exchange.Body.ReadAsync();
+                var piece = await source.ReadAsync();
                 if (piece.IsEmpty) break;
                 named?.Feed(piece.Span);
                 if (large is null && small.WrittenCount + piece.Length > Bounds.BodyMemorySizeMax)

@@ -6,6 +6,7 @@ using Cheops.Agent.Collaboration;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
+using Cheops.Proto.Http;
 using HttpMethod = Cheops.Proto.Http.HttpMethod;
 
 namespace Cheops.Agent.Replication;
@@ -75,7 +76,8 @@ internal sealed class PooledReplicaService(string site, FrozenDictionary<string,
         buffer.Write(send.Target.Span);
         buffer.Write(" HTTP/1.1\r\n"u8);
         buffer.Write(send.Fields.Span);
-        if (send.Body is not null) buffer.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"Content-Length: {send.BodySize}\r\n")));
+        if (send.Body is { Framing: BodyFraming.Chunked }) buffer.Write("Transfer-Encoding: chunked\r\n"u8);
+        else if (send.Body is not null) buffer.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"Content-Length: {send.BodySize}\r\n")));
         buffer.Write(Encoding.ASCII.GetBytes($"Via: 1.1 {site}\r\n\r\n"));
         return buffer.WrittenMemory;
     }

@@ -55,10 +55,18 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     private ReadOnlyMemory<byte>? Fitted(Operation operation, ReadOnlyMemory<byte> replica) =>
         replica.IsEmpty ? null : SiteFields.Fit(ResourceOf(operation)!, operation.Body, replica);
 
-    // What is taken out of a body that is kept is known only when it was read once.
+    // What is taken out of a body that is kept is known only when it was read once. How long ids make it is not known before it is
+    // sent: another replicant may become known meanwhile.
     private async Task<(ServiceSend Send, IAsyncDisposable? Body)> WithContentAsync(ServiceSend send, ExecutionTask task, CancellationToken cancellation)
     {
         var operation = task.Operation;
+        if (Translator() is { } translator)
+        {
+            var kept = await OpenAsync();
+            BodySource edited = task.Decides || Edit() is not { } edit ? kept : new EditedBody(kept, edit);
+            return (send with { Body = new TranslatedBody(edited, translator) }, kept);
+        }
+
         if (task.Decides || Edit() is not { } measuring)
         {
             var whole = await OpenAsync();
@@ -73,6 +81,10 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
 
         var body = new EditedBody(await OpenAsync(), Edit()!);
         return (send with { Body = body, BodySize = size }, body);
+
+        JsonTranslator? Translator() => RequestBodies.IsJson(MediaTypeOf(operation))
+            ? ids.TranslatorFor(operation.Target, profiles.For(operation.Replicant.Service), operation.Replicant.Service, Direction.ToLocal)
+            : null;
 
         BodyEdit? Edit() => ResourceOf(operation) is { } resource ? RequestBodies.SiteSpecificEdit(resource, MediaTypeOf(operation)) : null;
 
@@ -127,7 +139,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     /// <summary>The natural key of what a create makes, and the target here that lists what may have it; null when nothing tells.</summary>
     public (NaturalKey Key, string Target)? KeyOf(Operation operation)
     {
-        if (ResourceOf(operation) is not { } resource || NaturalKey.Of(resource, operation.Body.Span) is not { } key) return null;
+        if (ResourceOf(operation) is not { } resource || NaturalKey.Of(resource, ToLocal(operation, operation.Body).Span) is not { } key) return null;
         var path = Encoding.ASCII.GetBytes(LocalPath(operation));
         return (key, key.Target(profiles.For(operation.Replicant.Service).Paths.Match(path), path));
     }

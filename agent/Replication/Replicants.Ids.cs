@@ -8,7 +8,13 @@ namespace Cheops.Agent.Replication;
 internal sealed partial class Replicants : IIdMap
 {
     /// <inheritdoc/>
-    public bool HasAny(string service) => table.Count > 0 && table.MayHold(ServiceKey(service));
+    public bool HasAny(string service)
+    {
+        if (table.Count == 0 || service.Length > Bounds.SiteNameLengthMax) return false;
+        Span<byte> key = stackalloc byte[1 + Bounds.SiteNameLengthMax];
+        key[0] = (byte)'T';
+        return table.MayHold(key[..(1 + Encoding.ASCII.GetBytes(service, key[1..]))]);
+    }
 
     /// <inheritdoc/>
     public bool TryToLocal(string service, string resource, ReadOnlySpan<byte> metaId, out string localId)

@@ -53,18 +53,15 @@ internal sealed partial class ReplicationApi
 
     private ReplicantRecord FindReplicant(string name, string service)
     {
-        var found = new List<ReplicantRecord>();
-        replicator.Replicants.Visit(record =>
+        string[] services = service.Length > 0 ? [service] : [.. replicator.Sites.SelectMany(one => one.Services.Keys).Concat(replicator.Services).Distinct()];
+        var started = time.GetTimestamp();
+        var named = replicator.Replicants.Named(name, services, () => time.GetElapsedTime(started) < TimeSpan.FromMilliseconds(Bounds.NameSearchTimeMaxMs));
+        return named switch
         {
-            var path = $"{record.Key.Collection}/{record.Key.MetaId}";
-            if ((service.Length == 0 || record.Key.Service == service) && (record.Key.MetaId == name || path == name || record.LocalIds.GetValueOrDefault(site) == name)) found.Add(record);
-            return found.Count < 10;
-        });
-        return found.Count switch
-        {
-            1 => found[0],
-            0 => throw new MoveException(404, $"{site} knows no replicant {name}; 'cheops replicants' lists them"),
-            _ => throw new MoveException(409, $"{name} names several: {string.Join(", ", found.Select(one => one.Key))}; give the whole path, or the service"),
+            { IsWhole: false } => throw new MoveException(422, $"there are too many replicants to find {name} among them in time; give its whole path, such as /v1/orders/{name}, which 'cheops replicants' lists"),
+            { Found: [var one] } => one,
+            { Found: [] } => throw new MoveException(404, $"{site} knows no replicant {name}; 'cheops replicants' lists them"),
+            _ => throw new MoveException(409, $"{name} names several: {string.Join(", ", named.Found.Select(one => one.Key))}; give the whole path, or the service"),
         };
     }
 

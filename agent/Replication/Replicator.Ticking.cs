@@ -16,6 +16,7 @@ internal sealed partial class Replicator
             try
             {
                 if (!await timer.WaitForNextTickAsync(_closing.Token)) return;
+                _parts.SiteKeys.Heard(_parts.Mesh.Sites.Where(site => !site.IsSelf).Select(site => (site.Name, site.SealingKey)));
                 Mover.Tick();
                 await ReplaceSilentDecidersAsync();
                 foreach (var runner in LedHere) await runner.RecordRemovedAsync(_closing.Token);

@@ -33,6 +33,9 @@ internal sealed record ReplicatorParts
 
     public required Identity.CredentialSeal Seal { get; init; }
 
+    /// <summary>The keys by which credentials are sealed for sites that are not heard now.</summary>
+    public required Identity.SiteKeys SiteKeys { get; init; }
+
     /// <summary>This site's own credentials for its services.</summary>
     public Identity.IServiceCredentials Credentials { get; init; } = Identity.NoServiceCredentials.Instance;
 
@@ -75,7 +78,8 @@ internal sealed partial class Replicator : IAsyncDisposable
         _failures = new Failures(parts.Site);
         Replicants = new Replicants(parts.Site, parts.Profiles, parts.Table, SitesOf);
         Ids = new IdTranslation(Replicants);
-        _capture = new OperationCapture(parts.Site, parts.Contents, parts.Mesh, parts.Seal, Ids, _failures, parts.Time, parts.Chance);
+        _capture = new OperationCapture(
+            parts.Site, parts.Contents, new SealedCredentials(parts.Site, parts.Mesh, parts.Seal, parts.SiteKeys, parts.Warn), Ids, _failures, parts.Time, parts.Chance);
         _requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, Ids, parts.Chance);
         _calls = new UserCalls(parts.Site, parts.Service, parts.Seal, parts.Credentials);
         _runnerParts = new GroupRunnerParts
@@ -126,6 +130,9 @@ internal sealed partial class Replicator : IAsyncDisposable
 
     /// <summary>The groups that this site is a member of.</summary>
     public IEnumerable<GroupRunner> Groups => _runners.Values.Where(runner => runner.Group is not null).OrderBy(runner => runner.Founding.Id);
+
+    /// <summary>The services that profiles name.</summary>
+    public ImmutableArray<string> Services => _parts.Profiles.ServiceNames;
 
     /// <summary>What is known of the sites.</summary>
     public ImmutableArray<SiteStatus> Sites => _parts.Mesh.Sites;

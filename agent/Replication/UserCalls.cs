@@ -69,7 +69,7 @@ internal sealed class UserCalls(string site, IReplicaService service, Credential
 
         foreach (var (of, @sealed) in operation.Credentials)
         {
-            if (of == site) return new Caller(seal.Open(@sealed), AsFrontProxy: false, IsOwn: false);
+            if (of == site) return new Caller(seal.Open(@sealed, operation.Id), AsFrontProxy: false, IsOwn: false);
         }
 
         return default;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 using Cheops.Agent.Profiles;
 
 namespace Cheops.Agent.Translation;
@@ -10,8 +11,9 @@ public sealed class BodyChanges
     /// <param name="remove">Fields to take out: with <c>[]</c> of each element, and with it at the end every element.</param>
     /// <param name="set">A field to put in or to replace, by names alone; what is missing above it is made. Null for none.</param>
     /// <param name="value">What to set, as JSON: one value that is no object and no list.</param>
+    /// <param name="keep">Values with which fields are not taken out.</param>
     /// <exception cref="ArgumentException"><paramref name="set"/> names elements, or <paramref name="value"/> is no such value.</exception>
-    public BodyChanges(ImmutableArray<FieldPath> remove, FieldPath? set = null, ReadOnlyMemory<byte> value = default)
+    public BodyChanges(ImmutableArray<FieldPath> remove, FieldPath? set = null, ReadOnlyMemory<byte> value = default, params ReadOnlySpan<FieldValue> keep)
     {
         foreach (var field in remove)
         {
@@ -19,6 +21,7 @@ public sealed class BodyChanges
             Root.Reach(field.Segments).Known.IsRemoved = true;
         }
 
+        foreach (var kept in keep) Root.Reach(kept.Field.Segments).Known.Kept = Encoding.UTF8.GetBytes(kept.Value);
         if (set is null) return;
         if (set.Segments.Contains(FieldPath.Each)) throw new ArgumentException("names elements", nameof(set));
         if (!IsScalar(value.Span)) throw new ArgumentException("is no single value", nameof(value));
@@ -44,6 +47,9 @@ internal sealed class EditPlace
 {
     /// <summary>Whether what stands here is taken out.</summary>
     public bool IsRemoved { get; set; }
+
+    /// <summary>The string with which it is not taken out after all; null for none.</summary>
+    public byte[]? Kept { get; set; }
 
     /// <summary>Whether something directly inside is.</summary>
     public bool RemovesInside { get; set; }

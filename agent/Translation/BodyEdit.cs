@@ -20,6 +20,9 @@ public sealed class BodyEdit
     private readonly ArrayBufferWriter<byte> _comma = new(64);
     private bool _dropsSpace;
 
+    // A member's name, with the colon and space after it, of which the value tells whether it stays.
+    private readonly ArrayBufferWriter<byte> _name = new(64);
+
     // The depth at which a value is passed over, that of what contains it; below zero for none.
     private int _passedOver = -1;
 
@@ -43,7 +46,7 @@ public sealed class BodyEdit
             Space(input[done..token.Start], output);
             if (token.Kind == JsonTokenKind.Malformed)
             {
-                Flush(output);
+                FlushName(output);
                 output.Write(token.IsHeld ? token.Bytes : []);
                 output.Write(input[(token.IsHeld ? token.End : token.Start)..]);
                 return;
@@ -58,7 +61,7 @@ public sealed class BodyEdit
     /// <summary>Ends the body: what was held goes out as it is.</summary>
     public void Complete(IBufferWriter<byte> output)
     {
-        Flush(output);
+        FlushName(output);
         if (_passedOver < 0) output.Write(_tokens.Held);
     }
 
@@ -66,8 +69,9 @@ public sealed class BodyEdit
     {
         // Also the rest of a long token, which is no space.
         if (space.IsEmpty || _passedOver >= 0 || _dropsSpace) return;
-        if (_comma.WrittenCount == 0) output.Write(space);
-        else _comma.Write(space[..Math.Min(space.Length, Math.Max(0, Bounds.JsonSpaceKeptMax - _comma.WrittenCount))]);
+        var held = _name.WrittenCount > 0 ? _name : _comma;
+        if (held.WrittenCount == 0) output.Write(space);
+        else held.Write(space[..Math.Min(space.Length, Math.Max(0, Bounds.JsonSpaceKeptMax - held.WrittenCount))]);
     }
 
     private void Take(in JsonToken token, IBufferWriter<byte> output)
@@ -91,6 +95,9 @@ public sealed class BodyEdit
                 break;
             case JsonTokenKind.EndObject or JsonTokenKind.EndArray:
                 TakeEnd(token, output);
+                break;
+            case JsonTokenKind.Colon when _name.WrittenCount > 0:
+                _name.Write(token.Bytes);
                 break;
             case JsonTokenKind.Colon or JsonTokenKind.Comma:
                 output.Write(token.Bytes);
@@ -121,6 +128,12 @@ public sealed class BodyEdit
         if (token.Kind == JsonTokenKind.LongName) _places.Member(null);
         if (place?.Known.IsRemoved == true)
         {
+            if (place.Known.Kept is not null)
+            {
+                _name.Write(token.Bytes);
+                return;
+            }
+
             _comma.ResetWrittenCount();
             _passedOver = _tokens.Depth;
             return;
@@ -134,6 +147,12 @@ public sealed class BodyEdit
     {
         var opens = token.Kind is JsonTokenKind.StartObject or JsonTokenKind.StartArray;
         var place = opens ? _places.OfOpened : _places.OfValue;
+        if (_name.WrittenCount > 0)
+        {
+            TakeValueOfName(token, place!.Known.Kept!, opens, output);
+            return;
+        }
+
         if (place?.Known.IsRemoved == true && _tokens.IsArray(opens ? _tokens.Depth - 1 : _tokens.Depth))
         {
             _comma.ResetWrittenCount();
@@ -153,6 +172,21 @@ public sealed class BodyEdit
         if (!opens) return;
         _places.Enter(place);
         _inside.Push((false, false));
+    }
+
+    private void TakeValueOfName(in JsonToken token, byte[] kept, bool opens, IBufferWriter<byte> output)
+    {
+        if (token.Kind == JsonTokenKind.String && _places.TryUnescape(token.Bytes, out var text) && text.SequenceEqual(kept))
+        {
+            Keep(output, met: false);
+            FlushName(output);
+            output.Write(token.Bytes);
+            return;
+        }
+
+        _comma.ResetWrittenCount();
+        _name.ResetWrittenCount();
+        Replaced(token.Kind, opens);
     }
 
     // What stood here does not go out: neither what is inside it, nor what of it is still to come.
@@ -189,6 +223,13 @@ public sealed class BodyEdit
         Flush(output);
         if (!_inside.TryPop(out var inside)) return;
         _inside.Push((true, inside.Met || met));
+    }
+
+    private void FlushName(IBufferWriter<byte> output)
+    {
+        Flush(output);
+        output.Write(_name.WrittenSpan);
+        _name.ResetWrittenCount();
     }
 
     private void Flush(IBufferWriter<byte> output)

@@ -1,3 +1,5 @@
+using Cheops.Agent.Profiles;
+
 namespace Cheops.Agent.Translation;
 
 /// <summary>Which way ids are translated.</summary>
@@ -28,4 +30,18 @@ public interface IIdMap
 
     /// <summary>Whether any resource of a service has another id here than elsewhere; false is certain, and costs next to nothing.</summary>
     bool HasAny(string service);
+
+    /// <summary>Whether any resource of a service, or of those that its own refer to, has another id here than elsewhere; false is certain.</summary>
+    /// <param name="profile">What is known of the service.</param>
+    /// <param name="service">Its name.</param>
+    bool HasAnyFor(ServiceProfile profile, string service)
+    {
+        if (HasAny(service)) return true;
+        foreach (var other in profile.RefersTo)
+        {
+            if (HasAny(other)) return true;
+        }
+
+        return false;
+    }
 }

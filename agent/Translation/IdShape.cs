@@ -41,6 +41,9 @@ public static class IdShape
         };
     }
 
+    /// <summary>Whether an id is a number as <see cref="Make"/> makes them: larger than services choose.</summary>
+    public static bool IsMadeNumber(ReadOnlySpan<char> id) => Of(id) == IdKind.Number && long.Parse(id, CultureInfo.InvariantCulture) >= NumberMin;
+
     /// <summary>Makes a meta-id: another one for other bytes, except that numbers have room for 53 bits alone.</summary>
     /// <param name="kind">Its shape; a name has 26 letters and digits, and is a DNS label.</param>
     /// <param name="random">16 bytes of chance.</param>

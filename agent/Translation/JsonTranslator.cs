@@ -45,6 +45,9 @@ public sealed class JsonTranslator
         if (resourceName is not null) _listName = Encoding.UTF8.GetBytes(resourceName[(resourceName.LastIndexOf('/') + 1)..]);
     }
 
+    /// <summary>Whether anything may be changed; false is certain: the body may as well be left as it is.</summary>
+    public bool IsNeeded => !_passes;
+
     /// <summary>Translates the next piece of the body.</summary>
     public void Feed(ReadOnlySpan<byte> input, IBufferWriter<byte> output)
     {

@@ -33,7 +33,7 @@ public static class RequestBodies
             ? null
             : new BodyEdit(SiteSpecificOf(resource));
 
-    internal static BodyChanges SiteSpecificOf(ResourceProfile resource) => SiteSpecific.GetValue(resource, static resource => new BodyChanges(resource.SiteSpecific));
+    internal static BodyChanges SiteSpecificOf(ResourceProfile resource) => SiteSpecific.GetValue(resource, static resource => new BodyChanges(resource.SiteSpecific, keep: resource.SiteSpecificExcept.AsSpan()));
 
     /// <summary>Puts the id of a new resource into the body that makes it.</summary>
     /// <returns>Null when the body has no place for it.</returns>

@@ -49,9 +49,10 @@ public static class SiteFields
             {
                 var inside = place.Find(Encoding.UTF8.GetBytes(member.Name));
                 var value = own.ValueKind == JsonValueKind.Object && own.TryGetProperty(member.Name, out var found) ? found : default;
-                if (inside?.Known.IsRemoved == true && value.ValueKind == JsonValueKind.Undefined) continue;
+                var isOwn = inside?.Known is { IsRemoved: true } known && !(known.Kept is { } kept && member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals(kept));
+                if (isOwn && value.ValueKind == JsonValueKind.Undefined) continue;
                 json.WritePropertyName(member.Name);
-                if (inside?.Known.IsRemoved == true) value.WriteTo(json);
+                if (isOwn) value.WriteTo(json);
                 else Write(json, member.Value, value, inside);
             }
 

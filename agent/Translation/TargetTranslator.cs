@@ -20,5 +20,5 @@ public sealed class TargetTranslator(ServiceProfile service, Direction direction
     /// <param name="output">An empty buffer; gets the translated target, and stays empty when nothing is translated.</param>
     /// <returns>Whether anything was translated.</returns>
     public bool TryTranslate(ReadOnlySpan<byte> target, ArrayBufferWriter<byte> output) =>
-        target.Length <= Bounds.TargetSizeMax && ids.HasAny(service.Name) && _url.TryTranslate(target, output);
+        target.Length <= Bounds.TargetSizeMax && ids.HasAnyFor(service, service.Name) && _url.TryTranslate(target, output);
 }

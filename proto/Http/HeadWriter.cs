@@ -21,9 +21,19 @@ public static class HeadWriter
     /// <param name="target">The target, byte for byte.</param>
     /// <param name="edits">What is taken out and put in.</param>
     /// <param name="defaultHost">What Host says when the client, being an old one, names none.</param>
-    /// <param name="length">The length of a body that goes in place of the client's; below 0 for none.</param>
+    public static void WriteRequest(IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits, ReadOnlySpan<byte> defaultHost = default) =>
+        WriteRequest(output, head, target, edits, head.Framing, head.ContentLength, defaultHost);
+
+    /// <summary>Writes a request as it goes to the next hop, with another body than the client's.</summary>
+    /// <param name="output">Where it goes.</param>
+    /// <param name="head">The request.</param>
+    /// <param name="target">The target, byte for byte.</param>
+    /// <param name="edits">What is taken out and put in.</param>
+    /// <param name="framing">How the body is delimited.</param>
+    /// <param name="length">Its length in bytes, where it is delimited by that.</param>
+    /// <param name="defaultHost">What Host says when the client, being an old one, names none.</param>
     public static void WriteRequest(
-        IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits, ReadOnlySpan<byte> defaultHost = default, long length = -1)
+        IBufferWriter<byte> output, RequestHead head, ReadOnlySpan<byte> target, HeadEdits edits, BodyFraming framing, long length, ReadOnlySpan<byte> defaultHost = default)
     {
         var to = new SpanWriter(output.GetSpan(head.Length + target.Length + defaultHost.Length + edits.Added.Written.Length + 160));
         to.Write(head.MethodBytes);
@@ -40,9 +50,8 @@ public static class HeadWriter
         if (head.MaxForwards is { } hops) to.WriteNumberField("Max-Forwards: "u8, hops - 1);
 
         // The length is written anew: however oddly it was spelt, the next hop reads the same number.
-        if (length >= 0) to.WriteNumberField("Content-Length: "u8, length);
-        else if (head.Framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
-        else if (head.Framing == BodyFraming.Length) to.WriteNumberField("Content-Length: "u8, head.ContentLength);
+        if (framing == BodyFraming.Chunked) to.Write("Transfer-Encoding: chunked\r\n"u8);
+        else if (framing == BodyFraming.Length) to.WriteNumberField("Content-Length: "u8, length);
         if (head.TakesTrailers) to.Write(head.IsUpgrade ? "TE: trailers\r\nConnection: TE, upgrade\r\n"u8 : "TE: trailers\r\nConnection: TE\r\n"u8);
         else if (head.IsUpgrade) to.Write("Connection: upgrade\r\n"u8);
         if (head.IsUpgrade && head.TryGet(KnownField.Upgrade, out var upgrade)) WriteUpgrade(ref to, head.Value(upgrade));

@@ -192,6 +192,7 @@ internal sealed class Site
                 Contents = contents,
                 Service = new PooledReplicaService(name, services, _deadlines),
                 Seal = seal,
+                SiteKeys = _site._disk.SiteKeys,
                 Time = Clock,
                 Chance = bytes => _chance.NextBytes(bytes),
                 OpenHost = machines => new(new SiteGroups(_world.Life, Join(founding => Life.Make(() => machines(founding))))),

@@ -1,3 +1,4 @@
+using Cheops.Agent.Identity;
 using Cheops.Agent.Replication;
 using Cheops.Proto.Operations;
 using Cheops.Store.Contents;
@@ -14,6 +15,9 @@ internal sealed class SiteDisk(World world, Random chance)
     private bool _isFull;
 
     public MemoryReplicantTable Table { get; private set; } = new();
+
+    /// <summary>The keys of other sites; written at once, and whole.</summary>
+    public SiteKeys SiteKeys { get; } = SiteKeys.InMemory();
 
     public MemoryContentStore Contents { get; private set; } = new(world.Clock);
 

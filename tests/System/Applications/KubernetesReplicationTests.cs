@@ -112,12 +112,16 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
     [InlineData("pod", "/api/v1/namespaces/default/pods/mover")]
     [InlineData("deployment", "/apis/apps/v1/namespaces/default/deployments/mover")]
     [InlineData("service", "/api/v1/namespaces/default/services/mover")]
+    [InlineData("job", "/apis/batch/v1/namespaces/default/jobs/mover")]
+    [InlineData("pvc", "/api/v1/namespaces/default/persistentvolumeclaims/mover")]
     public async Task ASiteIsRemovedFromAReplicantAndAddedAgain(string kind, string path)
     {
         var body = kind switch
         {
             "pod" => Pod("mover"),
             "deployment" => Deployment("mover", 1),
+            "job" => """{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"mover"},"spec":{"template":{"spec":{"restartPolicy":"Never","containers":[{"name":"c","image":"i"}]}}}}""",
+            "pvc" => """{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"mover"},"spec":{"accessModes":["ReadWriteOnce"],"storageClassName":"","volumeName":"of-site1","resources":{"requests":{"storage":"1Mi"}}}}""",
             _ => """{"apiVersion":"v1","kind":"Service","metadata":{"name":"mover"},"spec":{"selector":{"app":"mover"},"ports":[{"port":80}]}}""",
         };
         (await sites.RunWithAsync(body, 1, "user", Both, "create", "-f", "-")).Succeeded();
@@ -129,12 +133,30 @@ public sealed partial class KubernetesReplicationTests(KubernetesSitesWithWitnes
         // What it has become since is made anew where it was deleted, and is one replicant again.
         (await sites.Mesh[1].CheopsAsync("replicants", "add-site", path, "Site2")).Succeeded();
         await ComesToAsync(2, kind, "mover", "{.metadata.labels.while}", "away");
+        if (kind == "job") Assert.Equal(await FieldAsync(2, kind, "mover", "{.metadata.uid}"), await FieldAsync(2, kind, "mover", "{.spec.selector.matchLabels.controller-uid}"));
+        if (kind == "pvc") Assert.Equal(("of-site1", ""), (await FieldAsync(1, kind, "mover", "{.spec.volumeName}"), await FieldAsync(2, kind, "mover", "{.spec.volumeName}")));
         (await sites.RunAsync(2, "user", "", "label", kind, "mover", "by=Site2")).Succeeded();
         await ComesToAsync(1, kind, "mover", "{.metadata.labels.by}", "Site2");
         await ComesToAsync(2, kind, "mover", "{.metadata.labels.by}", "Site2");
         (await sites.RunAsync(1, "user", "", "delete", kind, "mover")).Succeeded();
         await ComesToAsync(1, kind, "mover", "{.metadata.name}", null);
         await ComesToAsync(2, kind, "mover", "{.metadata.name}", null);
+        await QuietAsync();
+    }
+
+    [Fact]
+    public async Task AServiceWithoutAnAddressHasNoneAtAnySite()
+    {
+        const string Headless = """{"apiVersion":"v1","kind":"Service","metadata":{"name":"headless"},"spec":{"clusterIP":"None","selector":{"app":"headless"},"ports":[{"port":80}]}}""";
+        (await sites.RunWithAsync(Headless, 1, "user", Both, "create", "-f", "-")).Succeeded();
+        await ComesToAsync(2, "service", "headless", "{.spec.clusterIP}", "None");
+        (await sites.RunWithAsync(Headless.Replace("80", "81", StringComparison.Ordinal), 2, "user", "", "replace", "-f", "-")).Succeeded();
+        foreach (var site in (int[])[1, 2])
+        {
+            await ComesToAsync(site, "service", "headless", "{.spec.ports[0].port}", "81");
+            Assert.Equal("None", await FieldAsync(site, "service", "headless", "{.spec.clusterIP}"));
+        }
+
         await QuietAsync();
     }
 

@@ -25,6 +25,24 @@ internal sealed record Asked(string Head, string Body)
 {
     public string FirstLine => Head.Split("\r\n")[0];
 
+    /// <summary>The body without the framing of its chunks.</summary>
+    public string Content
+    {
+        get
+        {
+            if (Field("Transfer-Encoding") is null) return Body;
+            var content = new StringBuilder();
+            for (var at = 0; ;)
+            {
+                var end = Body.IndexOf("\r\n", at, StringComparison.Ordinal);
+                var size = int.Parse(Body[at..end], NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                if (size == 0) return content.ToString();
+                content.Append(Body, end + 2, size);
+                at = end + 4 + size;
+            }
+        }
+    }
+
     public string? Field(string name) =>
         Head.Split("\r\n").Skip(1).FirstOrDefault(line => line.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase))?[(name.Length + 1)..].Trim();
 }
@@ -41,8 +59,13 @@ internal sealed class SimulatedSites : IAsyncDisposable
     }
 
     public SimulatedSites(IBodyStore bodies, params string[] names)
+        : this(BuiltInProfiles.Find("rest")!, bodies, names)
     {
-        Bodies = bodies;
+    }
+
+    public SimulatedSites(Profile profile, IBodyStore bodies, params string[] names)
+    {
+        (Bodies, Profile) = (bodies, profile);
         foreach (var name in names) _sites[name] = new Site(this, name);
     }
 
@@ -78,7 +101,13 @@ internal sealed class SimulatedSites : IAsyncDisposable
 
     public HashSet<string> Down { get; } = [];
 
+    /// <summary>Sites that have told nothing of themselves since the others' start.</summary>
+    public HashSet<string> Unheard { get; } = [];
+
     public IBodyStore Bodies { get; }
+
+    /// <summary>What is known of the services beside <c>kube</c>.</summary>
+    public Profile Profile { get; }
 
     public async ValueTask DisposeAsync()
     {
@@ -102,7 +131,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
         {
             (_all, Name) = (all, name);
             _deadlines = new Deadlines(all.Time);
-            var profiles = ProfileSet.Combine([BuiltInProfiles.Find("kubernetes")!, BuiltInProfiles.Find("rest")!], out _);
+            var profiles = ProfileSet.Combine([BuiltInProfiles.Find("kubernetes")!, all.Profile], out _);
             foreach (var service in (string[])["shop", "items", "kube"]) _pools[service] = new UpstreamPool((_, _) => new(Connect(service)), _deadlines, all.Time);
             _parts = new RequestHandlerParts
             {
@@ -125,6 +154,9 @@ internal sealed class SimulatedSites : IAsyncDisposable
         /// <summary>Finds what other sites have; null before it replicates.</summary>
         public Elsewhere? Elsewhere { get; private set; }
 
+        /// <summary>The keys of sites that are not heard.</summary>
+        public SiteKeys SiteKeys { get; } = SiteKeys.InMemory();
+
         /// <summary>The site's own credentials for its services.</summary>
         public IServiceCredentials Credentials { get; set; } = NoServiceCredentials.Instance;
 
@@ -144,6 +176,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 Contents = contents,
                 Service = new PooledReplicaService(Name, _parts.Services, _deadlines),
                 Seal = seal,
+                SiteKeys = SiteKeys,
                 Credentials = Credentials,
                 Time = _all.Time,
                 Chance = bytes =>
@@ -195,7 +228,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
             var (client, server) = MemoryTransport.Pair();
             var origin = new ExchangeOrigin { Service = service, Scheme = "http", ClientAddress = "192.0.2.1" };
             var serving = new ServerConnection(server, origin, Context()).RunAsync();
-            var length = body.Length > 0 ? $"Content-Length: {body.Length}\r\n" : "";
+            var length = body.Length > 0 && !fields.Contains("Transfer-Encoding", StringComparison.Ordinal) ? $"Content-Length: {body.Length}\r\n" : "";
             var head = $"{method} {target} HTTP/1.1\r\nHost: {service}.test\r\nConnection: close\r\n{fields}{length}\r\n";
             var waits = fields.Contains("Expect: 100-continue", StringComparison.Ordinal);
             await client.Output.WriteAsync(Encoding.Latin1.GetBytes(waits ? head : head + body));
@@ -221,7 +254,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 Name = site,
                 IsSelf = site == Name,
                 State = _all.Down.Contains(site) ? SiteState.Down : SiteState.Up,
-                SealingKey = _sealingKey,
+                SealingKey = _all.Unheard.Contains(site) ? "" : _sealingKey,
                 HoldsReplicants = _all._sites[site].Replicator?.Replicants.Any == true,
                 Services = _pools.Keys.ToImmutableDictionary(service => service, _ => ""),
             }),

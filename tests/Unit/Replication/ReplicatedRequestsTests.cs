@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using Cheops.Agent.Identity;
 using Cheops.Agent.Translation;
+using Cheops.Proto.Operations;
 using Cheops.Tests.Unit.Collaboration;
 using Cheops.Tests.Unit.Translation;
 
@@ -13,6 +14,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
     private const string Pods = "/api/v1/namespaces/a/pods";
     private const string Both = "Scope: Site1 & Site2\r\n";
     private const string Json = "Content-Type: application/json\r\n";
+    private const string Kept = """{"metadata":{"name":"kept"}}""";
     private const string Protobuf = "Content-Type: application/vnd.kubernetes.protobuf\r\n";
 
     private readonly SimulatedSites _sites = new("Site1", "Site2", "Site3");
@@ -193,6 +195,54 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         Assert.Equal("Bearer own", Changes("Site2")[^1].Field("Authorization"));
     }
 
+    [Fact]
+    public async Task A_credential_is_sealed_also_for_a_site_that_was_not_heard_since_the_start()
+    {
+        _clusters["Site2"].Takes = "Basic user";
+        await _sites.UntilAsync("Site1 has noted the key of Site2", () => _sites["Site1"].SiteKeys.Of("Site2").Length > 0);
+        _sites.Unheard.Add("Site2");
+        await AskAsync("Site1", "POST", Pods, Both + Json + "Authorization: Basic user\r\nX-Service-Token: of-a-service\r\n", Kept);
+        await QuietAsync();
+        Assert.Equal([$"{Pods}/kept"], _clusters["Site2"].Names);
+        foreach (var site in (string[])["Site1", "Site2"])
+            Assert.Equal(("Basic user", "of-a-service"), (Changes(site)[^1].Field("Authorization"), Changes(site)[^1].Field("X-Service-Token")));
+        Assert.Empty(_sites["Site1"].Warnings);
+    }
+
+    [Fact]
+    public async Task That_a_credential_cannot_be_sealed_for_a_site_is_told_once()
+    {
+        _sites.Unheard.Add("Site2");
+        foreach (var name in (string[])["a", "b"])
+            await AskAsync("Site1", "POST", Pods, Both + Json + "Authorization: Basic user\r\n", $$$"""{"metadata":{"name":"{{{name}}}"}}""");
+        await QuietAsync();
+        Assert.Contains("Site2 has never told by which key", Assert.Single(_sites["Site1"].Warnings), StringComparison.Ordinal);
+    }
+
+    // What tells who the user is, whatever field it stands in.
+    [Theory]
+    [InlineData("Authorization")]
+    [InlineData("Cookie")]
+    [InlineData("X-Auth-Token")]
+    [InlineData("X-Service-Token")]
+    [InlineData("X-API-Key")]
+    [InlineData("X-Client-Secret")]
+    public async Task A_credential_is_in_no_record_in_clear(string field)
+    {
+        await AskAsync("Site1", "POST", Pods, Both + Json, Kept);
+        await QuietAsync();
+        _clusters["Site2"].IsBusy = true;
+        await AskAsync("Site1", "PUT", $"{Pods}/kept", $"{Json}{field}: a-marker\r\nX-Other: stays\r\n", Kept);
+        var runner = _sites["Site1"].Replicator!.Groups.Single();
+        var operation = await runner.ReadAsync(runner.Look(state => state.Open.Single()));
+        var record = Encoding.Latin1.GetString(new ProposedEntry(operation).Encode().Span);
+        Assert.Contains("X-Other: stays", record, StringComparison.Ordinal);
+        Assert.DoesNotContain("a-marker", record, StringComparison.Ordinal);
+        _clusters["Site2"].IsBusy = false;
+        await QuietAsync();
+        Assert.Equal("a-marker", Changes("Site2")[^1].Field(field));
+    }
+
     // Set while the site runs, as nobody can: so that the test sees both.
     private sealed class OwnCredential : IServiceCredentials
     {
@@ -211,6 +261,9 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
     {
         private readonly SortedSet<string> _names = new(StringComparer.Ordinal);
 
+        /// <summary>Whether it has no time now for any change.</summary>
+        public bool IsBusy { get; set; }
+
         /// <summary>The only credential that it takes; empty for any.</summary>
         public string Takes { get; set; } = "";
 
@@ -226,6 +279,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         {
             if (Takes.Length > 0 && asked.Field("Authorization") != Takes) return Task.FromResult<string?>(SimulatedSites.Answer(401, "{}"));
             var words = asked.FirstLine.Split(' ');
+            if (IsBusy && words[0] != "GET") return Task.FromResult<string?>(SimulatedSites.Answer(503, "{}"));
             lock (_names) return Task.FromResult<string?>(Answer(words[0], words[1].Split('?')[0], asked));
         }
 

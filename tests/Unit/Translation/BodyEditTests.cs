@@ -53,6 +53,29 @@ public sealed class BodyEditTests
         for (var size = 1; size < 20; size++) Assert.Equal(expected, Edit(json, "a", size: size));
     }
 
+    [Theory]
+    [InlineData("""{"a":"keep","b":1}""", """{"a":"keep","b":1}""")]
+    [InlineData("""{"b":1 , "a" : "keep" }""", """{"b":1 , "a" : "keep" }""")]
+    [InlineData("""{"a" : "ke\u0065p"}""", """{"a" : "ke\u0065p"}""")]
+    [InlineData("""{"a":"other","b":1}""", """{"b":1}""")]
+    [InlineData("""{"b":1, "a": null, "c":2}""", """{"b":1, "c":2}""")]
+    [InlineData("""{"b":1, "a": {"a":"keep"}, "c":2}""", """{"b":1, "c":2}""")]
+    [InlineData("""{"a":["keep"],"c":{"a":"other"}}""", """{"c":{"a":"other"}}""")]
+    [InlineData("""{"a":"other"}""", "{}")]
+    [InlineData("""{"b":1,"a" x "other"}""", """{"b":1,"a" x "other"}""")]
+    [InlineData("""{"b":1,"a": """, """{"b":1,"a": """)]
+    public void A_field_may_stay_with_one_value(string json, string expected)
+    {
+        for (var size = 1; size < 20; size++) Assert.Equal(expected, Edit(json, "a", size: size, keep: "a=keep"));
+    }
+
+    [Fact]
+    public void Long_values_are_not_the_one_that_stays()
+    {
+        var big = new string('v', 2 * Bounds.JsonTokenSizeMax);
+        foreach (var size in (int[])[1, 1000, 1 << 20]) Assert.Equal("""{"b":2}""", Edit($$"""{"a":"{{big}}","b":2}""", "a", size: size, keep: "a=keep"));
+    }
+
     [Fact]
     public void Keeps_space_up_to_the_bound_and_long_values_whole()
     {
@@ -124,10 +147,11 @@ public sealed class BodyEditTests
         return depth == 0 ? Gen.Frequency((9, objects), (1, lists)) : Gen.Frequency((1, scalar), (3, objects), (2, lists));
     }
 
-    private static string Edit(string json, string removed = "", string? set = null, int size = int.MaxValue)
+    private static string Edit(string json, string removed = "", string? set = null, int size = int.MaxValue, string keep = "")
     {
         var fields = removed.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(text => FieldPath.Parse(text)!);
-        var edit = new BodyEdit(new BodyChanges([.. fields], set is null ? null : FieldPath.Parse(set), "\"x\""u8.ToArray()));
+        FieldValue[] kept = FieldValue.Parse(keep) is { } value ? [value] : [];
+        var edit = new BodyEdit(new BodyChanges([.. fields], set is null ? null : FieldPath.Parse(set), "\"x\""u8.ToArray(), kept));
         var output = new ArrayBufferWriter<byte>();
         foreach (var piece in Encoding.UTF8.GetBytes(json).Chunk(Math.Min(size, 1 << 20))) edit.Feed(piece, output);
         edit.Complete(output);

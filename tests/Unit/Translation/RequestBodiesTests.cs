@@ -33,6 +33,36 @@ public sealed class RequestBodiesTests
     public void A_JSON_Patch_loses_its_operations_on_what_belongs_to_a_site(string body, string left) =>
         Assert.Equal(left, Without(Pods, "application/json-patch+json", body));
 
+    // As an API server answers, and so as they are copied to a new site.
+    [Theory]
+    [InlineData("jobs",
+        """{"metadata":{"labels":{"a":"1","controller-uid":"u","batch.kubernetes.io/controller-uid":"u","job-name":"j"}},"spec":{"selector":{"matchLabels":{"batch.kubernetes.io/controller-uid":"u"}},"template":{"metadata":{"labels":{"batch.kubernetes.io/controller-uid":"u","batch.kubernetes.io/job-name":"j","controller-uid":"u","job-name":"j"}},"spec":{}}}}""",
+        """{"metadata":{"labels":{"a":"1","job-name":"j"}},"spec":{"selector":{"matchLabels":{}},"template":{"metadata":{"labels":{"batch.kubernetes.io/job-name":"j","job-name":"j"}},"spec":{}}}}""")]
+    [InlineData("jobs",
+        """{"spec":{"manualSelector":true,"selector":{"matchLabels":{"mine":"x"}},"template":{"metadata":{"labels":{"mine":"x"}}}}}""",
+        """{"spec":{"manualSelector":true,"selector":{"matchLabels":{"mine":"x"}},"template":{"metadata":{"labels":{"mine":"x"}}}}}""")]
+    [InlineData("persistentvolumeclaims",
+        """{"metadata":{"annotations":{"a":"1","pv.kubernetes.io/bind-completed":"yes","pv.kubernetes.io/bound-by-controller":"yes","volume.kubernetes.io/selected-node":"n","volume.kubernetes.io/storage-provisioner":"p"}},"spec":{"volumeName":"pvc-1","accessModes":["ReadWriteOnce"]},"status":{"phase":"Bound"}}""",
+        """{"metadata":{"annotations":{"a":"1"}},"spec":{"accessModes":["ReadWriteOnce"]}}""")]
+    [InlineData("services", """{"spec":{"clusterIP":"10.0.0.7","clusterIPs":["10.0.0.7"],"type":"ClusterIP"}}""", """{"spec":{"type":"ClusterIP"}}""")]
+    [InlineData("services", """{"spec":{"clusterIP":"None","clusterIPs":["None"],"type":"ClusterIP"}}""", """{"spec":{"clusterIP":"None","type":"ClusterIP"}}""")]
+    [InlineData("pods", """{"spec":{"nodeName":"n","priority":0,"containers":[]}}""", """{"spec":{"containers":[]}}""")]
+    public void What_Kubernetes_makes_at_one_site_is_taken_out(string kind, string body, string left)
+    {
+        var resource = BuiltInProfiles.Find("kubernetes")!.Services["kube"].Resources[kind];
+        Assert.Equal(left, Without(resource, "application/json", body));
+    }
+
+    [Fact]
+    public void A_replica_keeps_its_own_address_and_one_that_has_none_by_choice_has_none()
+    {
+        Assert.Equal("""{"spec":{"clusterIP":"10.2.0.1"}}""", Fit("""{"spec":{"clusterIP":"10.1.0.1"}}""", """{"spec":{"clusterIP":"10.2.0.1"}}"""));
+        Assert.Equal("""{"spec":{"clusterIP":"None"}}""", Fit("""{"spec":{"clusterIP":"None"}}""", """{"spec":{}}"""));
+        Assert.Equal("""{"spec":{"clusterIP":"None"}}""", Fit("""{"spec":{"clusterIP":"None"}}""", """{"spec":{"clusterIP":"10.2.0.1"}}"""));
+
+        static string Fit(string sent, string replica) => Encoding.UTF8.GetString(SiteFields.Fit(Services, Encoding.UTF8.GetBytes(sent), Encoding.UTF8.GetBytes(replica))!.Value.Span);
+    }
+
     [Fact]
     public void A_patch_may_name_any_element()
     {
