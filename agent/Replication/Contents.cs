@@ -23,9 +23,28 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
     private readonly Lock _gate = new();
     private readonly Dictionary<ContentHash, int> _needed = [];
     private readonly Dictionary<ContentHash, Task> _fetches = [];
+    private int _completing;
 
     /// <summary>Begins to keep a body.</summary>
     public ContentWriter Create() => store.Create();
+
+    /// <summary>Makes a body durable, and needs it from then on until it is released.</summary>
+    /// <exception cref="ContentException">The disk failed.</exception>
+    public async Task<ContentHash> KeepAsync(ContentWriter writer, CancellationToken cancellation)
+    {
+        // Which body it is is known only in the end: until then none is removed, since it may be the same.
+        lock (_gate) _completing++;
+        try
+        {
+            var hash = await writer.CompleteAsync(cancellation);
+            lock (_gate) _needed[hash] = _needed.GetValueOrDefault(hash) + 1;
+            return hash;
+        }
+        finally
+        {
+            lock (_gate) _completing--;
+        }
+    }
 
     /// <summary>An open operation needs a body.</summary>
     /// <param name="hash">Thirty-two bytes; nothing happens for none.</param>
@@ -53,9 +72,8 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
             }
 
             _needed.Remove(of);
+            if (!isKept && _completing == 0) store.Remove(of);
         }
-
-        if (!isKept) store.Remove(of);
     }
 
     /// <summary>Forgets what no open operation needs, such as a body whose operation was never proposed.</summary>
@@ -67,10 +85,8 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
         {
             lock (_gate)
             {
-                if (kept.At >= before || _needed.ContainsKey(kept.Hash)) continue;
+                if (kept.At < before && _completing == 0 && !_needed.ContainsKey(kept.Hash)) store.Remove(kept.Hash);
             }
-
-            store.Remove(kept.Hash);
         }
     }
 

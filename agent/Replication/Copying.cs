@@ -8,7 +8,6 @@ using Cheops.Agent.Profiles;
 using Cheops.Agent.Translation;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
-using Cheops.Store.Contents;
 
 namespace Cheops.Agent.Replication;
 
@@ -22,16 +21,17 @@ internal readonly record struct CopyResult(ImmutableArray<Operation> Copies, str
 /// was that made it; what belongs to a site is left out where it is carried out. 2. What the profile says is put below an
 /// item, such as an image's data, is read and put.
 /// </summary>
-internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls, IdTranslation ids, Contents contents)
+internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls, IdTranslation ids)
 {
     private static readonly string[] IdNames = ["id", "uuid"];
 
     /// <summary>Reads a replicant here and makes what makes it elsewhere.</summary>
     /// <param name="move">For whom.</param>
     /// <param name="record">The replicant.</param>
+    /// <param name="kept">Keeps large bodies until the copies are proposed.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="IOException">The service cannot be asked now.</exception>
-    public async Task<CopyResult> CopyAsync(Operation move, ReplicantRecord record, CancellationToken cancellation)
+    public async Task<CopyResult> CopyAsync(Operation move, ReplicantRecord record, NewContents kept, CancellationToken cancellation)
     {
         var of = move with { User = record.User, UserGroups = record.UserGroups };
         var profile = profiles.For(record.Key.Service);
@@ -58,13 +58,14 @@ internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls,
                 Target = byPut ? item : record.Key.Collection,
                 Fields = FieldsOf(of, "application/json"),
             },
-            create));
+            create,
+            kept));
 
         // 2.
         foreach (var below in resource?.Operations ?? [])
         {
             if (below is not { Method: "PUT", Action.Length: > 0 } || copies.Count == Bounds.MoveCopiesMax) continue;
-            if (await PartAsync(of, below, here, item, Numbered(move, copies.Count), cancellation) is { } part) copies.Add(part);
+            if (await PartAsync(of, below, here, item, Numbered(move, copies.Count), kept, cancellation) is { } part) copies.Add(part);
         }
 
         return new(copies.ToImmutable(), "");
@@ -106,17 +107,17 @@ internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls,
         return Encoding.UTF8.GetBytes(root.ToJsonString());
     }
 
-    private async Task<Operation?> PartAsync(Operation of, OperationProfile below, string here, string item, OperationId id, CancellationToken cancellation)
+    private async Task<Operation?> PartAsync(Operation of, OperationProfile below, string here, string item, OperationId id, NewContents kept, CancellationToken cancellation)
     {
-        await using var writer = contents.Create();
+        await using var writer = kept.Create();
         var reply = await ReadAsync(of, here + below.Action, piece => writer.AppendAsync(piece, cancellation), cancellation);
         if (reply.Answer is not { } answer) throw new IOException(reply.Detail);
         if (IsPassing(answer.Status)) throw new IOException($"{of.Replicant.Service} at {site} answered {answer.Status}");
         if (answer.Status != 200) return null;
         var type = answer.Field("Content-Type") is { Length: > 0 } told ? told : "application/octet-stream";
-        var (hash, size) = await CompletedAsync(writer, cancellation);
+        var (hash, size) = await kept.KeepAsync(writer, cancellation);
         if (RequestBodies.IsJson(FieldText.MediaType(type)) && ids.TranslatorFor(here + below.Action, profiles.For(of.Replicant.Service), of.Replicant.Service, Direction.ToMeta) is { } translator)
-            (hash, size) = await TranslatedAsync(hash, size, translator, cancellation);
+            (hash, size) = await TranslatedAsync(hash, size, translator, kept, cancellation);
         return of with
         {
             Id = id,
@@ -131,30 +132,23 @@ internal sealed class Copying(string site, ProfileSet profiles, UserCalls calls,
         };
     }
 
-    private async Task<Operation> WithBodyAsync(Operation copy, byte[] body)
+    private static async Task<Operation> WithBodyAsync(Operation copy, byte[] body, NewContents kept)
     {
         if (body.Length <= Bounds.MoveCopyBodySizeMax) return copy with { HasBody = true, Body = body, BodySize = body.Length };
-        await using var writer = contents.Create();
+        await using var writer = kept.Create();
         await writer.AppendAsync(body);
-        var (hash, size) = await CompletedAsync(writer, CancellationToken.None);
+        var (hash, size) = await kept.KeepAsync(writer);
         return copy with { HasBody = true, BodyHash = hash, BodySize = size };
     }
 
-    // What it is only became known with the whole answer. The first reading is needed by no operation, and is swept.
-    private async Task<(byte[] Hash, long Size)> TranslatedAsync(byte[] hash, long size, JsonTranslator translator, CancellationToken cancellation)
+    // What it is only became known with the whole answer.
+    private static async Task<(ReadOnlyMemory<byte> Hash, long Size)> TranslatedAsync(
+        ReadOnlyMemory<byte> hash, long size, JsonTranslator translator, NewContents kept, CancellationToken cancellation)
     {
-        await using var read = new ContentBody(await contents.OpenAsync(ContentHash.Read(hash), size, [], cancellation));
+        await using var read = new ContentBody(await kept.OpenAsync(hash, size, cancellation));
         var translated = new TranslatedBody(read, translator);
-        await using var writer = contents.Create();
+        await using var writer = kept.Create();
         for (ReadOnlyMemory<byte> piece; !(piece = await translated.ReadAsync()).IsEmpty;) await writer.AppendAsync(piece, cancellation);
-        return await CompletedAsync(writer, cancellation);
-    }
-
-    private static async Task<(byte[] Hash, long Size)> CompletedAsync(ContentWriter writer, CancellationToken cancellation)
-    {
-        var size = writer.Length;
-        var hash = new byte[ContentHash.Size];
-        (await writer.CompleteAsync(cancellation)).Write(hash);
-        return (hash, size);
+        return await kept.KeepAsync(writer, cancellation);
     }
 }

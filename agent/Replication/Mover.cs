@@ -23,6 +23,8 @@ internal sealed record MoverParts
 
     public required Replicants Replicants { get; init; }
 
+    public required Contents Contents { get; init; }
+
     public required Copying Copying { get; init; }
 
     public required Func<ImmutableArray<SiteStatus>> Sites { get; init; }
@@ -214,7 +216,9 @@ internal sealed class Mover(MoverParts parts)
         var settled = to.Look(state => state.SettledOf(move.Key, move.Id));
         if (settled is null)
         {
-            await to.ProposeAsync(await OpeningAsync(from, move), parts.Closing);
+            using var kept = new NewContents(parts.Contents);
+            await to.ProposeAsync(await OpeningAsync(from, move, kept), parts.Closing);
+            kept.AreKnown = true;
             settled = to.Look(state => state.SettledOf(move.Key, move.Id)) ?? throw new IOException("the opening entry does not count yet");
         }
 
@@ -224,12 +228,12 @@ internal sealed class Mover(MoverParts parts)
         return true;
     }
 
-    private async Task<OpeningEntry> OpeningAsync(GroupRunner from, MoveState move)
+    private async Task<OpeningEntry> OpeningAsync(GroupRunner from, MoveState move, NewContents kept)
     {
         var to = GroupId.Of(move.To.AsSpan());
         if (parts.Replicants.Find(from.Founding.Id, move.Key) is not { } record) return Off("it was deleted before");
         var isNew = move.To.Any(site => !move.From.Contains(site));
-        var (copies, refusal) = isNew ? await parts.Copying.CopyAsync(move.Closing.Move with { Origin = parts.Site }, record, parts.Closing) : new CopyResult([], "");
+        var (copies, refusal) = isNew ? await parts.Copying.CopyAsync(move.Closing.Move with { Origin = parts.Site }, record, kept, parts.Closing) : new CopyResult([], "");
         if (refusal.Length > 0) return Off(refusal);
         var staying = record.LocalIds.RemoveRange(record.LocalIds.Keys.Where(site => !move.Staying.Contains(site)).ToArray());
         return new OpeningEntry(move.Id, move.Key, from.Founding.Id, move.From, move.Index, record with { Group = to, LocalIds = staying, Moves = record.Moves + 1 }, "", copies);

@@ -18,7 +18,7 @@ namespace Cheops.Agent.Replication;
 
 /// <summary>Makes an operation of a request: what it does, to which replicant, and what it carries.</summary>
 internal sealed class OperationCapture(
-    string site, Contents contents, SealedCredentials credentials, IdTranslation ids, Failures failures, TimeProvider time, Chance chance)
+    string site, SealedCredentials credentials, IdTranslation ids, Failures failures, TimeProvider time, Chance chance)
 {
     private static readonly ulong NotRecorded =
         KnownField.Host.Bit() | KnownField.ContentLength.Bit() | KnownField.TransferEncoding.Bit() | KnownField.Connection.Bit() | KnownField.KeepAlive.Bit()
@@ -73,9 +73,14 @@ internal sealed class OperationCapture(
     }
 
     /// <summary>Makes the operation, its body read from the client.</summary>
+    /// <param name="routed">The request.</param>
+    /// <param name="shape">What it is.</param>
+    /// <param name="plan">Which sites.</param>
+    /// <param name="sites">The sites, in ordinal order.</param>
+    /// <param name="contents">Keeps a large body until the operation is proposed.</param>
     /// <exception cref="ContentException">The body cannot be kept.</exception>
     /// <exception cref="IOException">The client was lost, or its body is no acceptable HTTP.</exception>
-    public async Task<Captured> CaptureAsync(Routed routed, Shape shape, AllPlan plan, ImmutableArray<string> sites)
+    public async Task<Captured> CaptureAsync(Routed routed, Shape shape, AllPlan plan, ImmutableArray<string> sites, NewContents contents)
     {
         var exchange = routed.Exchange;
         var head = exchange.Request;
@@ -88,7 +93,7 @@ internal sealed class OperationCapture(
         var hasBody = exchange.Body.Framing != BodyFraming.None;
         var named = new BodyIdReader(shape.Resource);
         var translator = hasBody && RequestBodies.IsJson(mediaType) ? ids.TranslatorFor(sent, routed.Profile, routed.Service, Direction.ToMeta) : null;
-        var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange, shape.MetaId.Length == 0 ? named : null, translator) : default;
+        var (body, hash, size) = hasBody ? await ReadBodyAsync(exchange, shape.MetaId.Length == 0 ? named : null, translator, contents) : default;
         var key = new ReplicantKey(routed.Service, shape.Collection, shape.MetaId);
         if (shape.Kind == OperationKind.Create && key.MetaId.Length == 0 && shape.Resource.IdChosenBy == IdChooser.Client)
         {
@@ -168,7 +173,8 @@ internal sealed class OperationCapture(
     }
 
     // What is kept, and hashed, is the body with meta-ids: the same for every site.
-    private async Task<(ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Hash, long Size)> ReadBodyAsync(Exchange exchange, BodyIdReader? named, JsonTranslator? translator)
+    private static async Task<(ReadOnlyMemory<byte> Body, ReadOnlyMemory<byte> Hash, long Size)> ReadBodyAsync(
+        Exchange exchange, BodyIdReader? named, JsonTranslator? translator, NewContents contents)
     {
         await exchange.ContinueAsync();
         var source = translator is null ? exchange.Body : new TranslatedBody(exchange.Body, translator);
@@ -194,10 +200,8 @@ internal sealed class OperationCapture(
 
             exchange.Disarm();
             if (large is null) return (small.WrittenMemory, default, small.WrittenCount);
-            var bytes = new byte[ContentHash.Size];
-            var size = large.Length;
-            (await large.CompleteAsync()).Write(bytes);
-            return (default, bytes, size);
+            var (hash, size) = await contents.KeepAsync(large);
+            return (default, hash, size);
         }
         finally
         {

@@ -79,7 +79,7 @@ internal sealed partial class Replicator : IAsyncDisposable
         Replicants = new Replicants(parts.Site, parts.Profiles, parts.Table, SitesOf);
         Ids = new IdTranslation(Replicants);
         _capture = new OperationCapture(
-            parts.Site, parts.Contents, new SealedCredentials(parts.Site, parts.Mesh, parts.Seal, parts.SiteKeys, parts.Warn), Ids, _failures, parts.Time, parts.Chance);
+            parts.Site, new SealedCredentials(parts.Site, parts.Mesh, parts.Seal, parts.SiteKeys, parts.Warn), Ids, _failures, parts.Time, parts.Chance);
         _requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, Ids, parts.Chance);
         _calls = new UserCalls(parts.Site, parts.Service, parts.Seal, parts.Credentials);
         _runnerParts = new GroupRunnerParts
@@ -105,7 +105,8 @@ internal sealed partial class Replicator : IAsyncDisposable
             Find = Find,
             FoundAsync = FoundAsync,
             Replicants = Replicants,
-            Copying = new Copying(parts.Site, parts.Profiles, _calls, Ids, parts.Contents),
+            Contents = parts.Contents,
+            Copying = new Copying(parts.Site, parts.Profiles, _calls, Ids),
             Sites = () => parts.Mesh.Sites,
             Time = parts.Time,
             Chance = parts.Chance,
@@ -182,18 +183,21 @@ internal sealed partial class Replicator : IAsyncDisposable
     {
         var exchange = routed.Exchange;
         OperationId id = default;
+        using var contents = new NewContents(_parts.Contents);
         try
         {
             // 1.
-            var captured = await _capture.CaptureAsync(routed, shape, plan, sites);
+            var captured = await _capture.CaptureAsync(routed, shape, plan, sites, contents);
             if (captured.Operation is not { } operation)
             {
+                contents.AreKnown = true;
                 await exchange.RespondAsync(captured.Problem!);
                 return;
             }
 
             if (captured.ChangesNothing)
             {
+                contents.AreKnown = true;
                 await CarryOutHereAsync(routed, operation, plan.Replicant?.Record);
                 return;
             }
@@ -213,6 +217,7 @@ internal sealed partial class Replicator : IAsyncDisposable
             }
 
             // 4.
+            contents.AreKnown = true;
             await AnswerAsync(routed, runner, state, answer);
         }
         catch (HttpRefusalException e)
