@@ -164,7 +164,6 @@ public sealed partial class Exchange
         if (rest.IsEmpty || rest[0] != '/') _rootedTarget = [(byte)'/', .. rest];
     }
 
-
     // ---- answering --------------------------------------------------------------------------------------------
 
     /// <summary>Relays an interim answer (1xx) to a client that understands it.</summary>
