@@ -474,14 +474,26 @@ public static class Bounds
     /// <summary>Longest pause before a following site tries an operation again, in milliseconds.</summary>
     public const int FollowPauseMaxMs = 15_000;
 
-    /// <summary>Operations under way at one time at one site.</summary>
-    public const int OperationsUnderWayMax = 256;
+    /// <summary>
+    /// Operations of which something is sent at one time to one service of a site: so many that this site decides, and so many that
+    /// it follows.
+    /// </summary>
+    public const int OperationsUnderWayMax = 128;
+
+    /// <summary>
+    /// How long an operation that this site decides waits until it may be sent to its service, in milliseconds; then it is not
+    /// executed, and its client is told so while it still waits.
+    /// </summary>
+    public const int OperationTurnMaxMs = 30_000;
+
+    /// <summary>Time between two operations that are tried again at a service which answers, and does not carry them out, in milliseconds.</summary>
+    public const int RetrySpacingMs = 5;
 
     /// <summary>How long a following site gathers what it has carried out before it tells the group, in milliseconds.</summary>
     public const int AppliedGatherMs = 20;
 
-    /// <summary>Operations that are told of together; all that are under way.</summary>
-    public const int AppliedManyMax = OperationsUnderWayMax;
+    /// <summary>Operations that are told of in one entry.</summary>
+    public const int AppliedManyMax = 256;
 
     /// <summary>Operations of one group that are not finished at all sites; past it new ones are refused as busy.</summary>
     public const int OperationsPendingMax = 100_000;

@@ -122,7 +122,7 @@ internal sealed partial class ReplicaGroup
             case (GroupFrameKind.Refused, GroupRefusal.Busy):
                 throw new GroupException(GroupError.Busy, $"{leader}, which leads group {Id}, has too much to do");
             case (GroupFrameKind.Refused, GroupRefusal.Full):
-                throw new GroupException(GroupError.Full, $"the disk of {leader}, which leads group {Id}, is full");
+                throw new GroupException(GroupError.Full, $"the disk of {leader}, which leads group {Id}, is full; free some room there");
             case (GroupFrameKind.Refused, _):
                 return await PauseAsync(cancellation);
         }

@@ -10,7 +10,7 @@ internal static class ReplicationCommands
 {
     private static readonly Option Service = new("--service", "SERVICE", "only this service's") { Short = "-s" };
 
-    private static readonly Option Limit = new("--limit", "N", "at most so many (default: 1000)");
+    private static readonly Option Limit = new("--limit", "N", "at most so many; of operations, the newest of each group (default: 1000)");
 
     private static readonly Option Everything = new("--all", "", "also operations that were finished lately");
 
@@ -269,7 +269,10 @@ internal static class ReplicationCommands
             Text(one, "path"),
             string.Join("; ", one.GetProperty("replicas").EnumerateObject().Select(replica => Replica(replica, Text(one, "metaId"))))
                 + (one.TryGetProperty("movingTo", out var to) ? $" (moves to {string.Join(" & ", to.EnumerateArray().Select(site => site.GetString()))})" : ""),
-        })]);
+        })]) + More(root, "there are more replicants than these");
+
+    // What is left out is said: whoever sees nothing of an operation must not think that there is none.
+    private static string More(JsonElement root, string what) => root.GetProperty("more").GetBoolean() ? $"({what}: --limit N shows more of them)\n" : "";
 
     private static string Replica(JsonProperty replica, string metaId)
     {
@@ -288,7 +291,7 @@ internal static class ReplicationCommands
             Text(one, "request"),
             $"{Text(one, "decision")} ({Text(one, "decider")})",
             string.Join("; ", one.GetProperty("sites").EnumerateObject().Select(site => Step(site.Name, site.Value))),
-        })]);
+        })]) + More(root, "there are more operations than these newest ones of each group");
 
     private static string Step(string site, JsonElement step)
     {

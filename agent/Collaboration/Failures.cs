@@ -93,8 +93,18 @@ internal sealed class Failures(string site)
 
     public Problem NotReplicated(string service, GroupException error, OperationId operation) => new()
     {
-        Kind = error.SurelyNotCommitted ? "group-unavailable" : "operation-unknown",
-        Title = error.SurelyNotCommitted ? "The replicas' sites cannot agree now" : "What became of the operation is not known yet",
+        Kind = !error.SurelyNotCommitted ? "operation-unknown" : error.Error switch
+        {
+            GroupError.Full => "disk-full",
+            GroupError.Busy => "too-many-operations",
+            _ => "group-unavailable",
+        },
+        Title = !error.SurelyNotCommitted ? "What became of the operation is not known yet" : error.Error switch
+        {
+            GroupError.Full => "There is no room to record the operation",
+            GroupError.Busy => "Too many operations wait",
+            _ => "The replicas' sites cannot agree now",
+        },
         Status = error.SurelyNotCommitted ? (error.Error == GroupError.TooLarge ? 413 : error.Error == GroupError.Full ? 507 : 503) : 504,
         Detail = error.Message,
         Site = site,

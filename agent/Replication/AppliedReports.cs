@@ -17,7 +17,6 @@ internal sealed class AppliedReports(string site, Func<AppliedManyEntry, Task> p
     private Task? _next;
 
     /// <summary>Reports an operation that was carried out; completes when it is recorded.</summary>
-    /// <remarks>Whoever reports is one of the operations under way, so that no more than their bound are gathered.</remarks>
     public Task AddAsync(OperationId id, ServiceResult answer)
     {
         lock (_gate)
@@ -32,6 +31,6 @@ internal sealed class AppliedReports(string site, Func<AppliedManyEntry, Task> p
         await Task.Delay(TimeSpan.FromMilliseconds(Bounds.AppliedGatherMs), time);
         List<(OperationId, ServiceResult)> gathered;
         lock (_gate) (gathered, _gathered, _next) = (_gathered, [], null);
-        await propose(new AppliedManyEntry(site, [.. gathered]));
+        await Task.WhenAll(gathered.Chunk(Bounds.AppliedManyMax).Select(some => propose(new AppliedManyEntry(site, [.. some]))));
     }
 }

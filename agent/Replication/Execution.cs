@@ -13,11 +13,11 @@ namespace Cheops.Agent.Replication;
 /// <param name="Replicant">The replicant as the table has it; null while it is not made.</param>
 /// <param name="Decides">Whether this site decides it.</param>
 /// <param name="MayBeExecuted">Whether it may have been executed here before.</param>
-/// <param name="EarlierDone">Completes when all that was accepted before it is done here; tells whether there was anything to wait for.</param>
+/// <param name="IsCaughtUp">Whether all that was accepted before it is done here.</param>
 /// <param name="IsToDo">Whether it is still this site's to do: what the group has recorded meanwhile may say that it is done.</param>
 /// <param name="Waits">Told why it is tried again later.</param>
 internal sealed record ExecutionTask(
-    GroupId Group, Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<Task<bool>> EarlierDone, Func<bool> IsToDo,
+    GroupId Group, Operation Operation, OperationState State, ReplicantRecord? Replicant, bool Decides, bool MayBeExecuted, Func<bool> IsCaughtUp, Func<bool> IsToDo,
     Action<string> Waits)
 {
     /// <summary>Whether what this site has noted of it is lost: nothing noted then says nothing.</summary>
@@ -31,79 +31,78 @@ internal sealed record ExecutionTask(
 /// <remarks>
 /// 1. What may have been executed is resolved by looking, before anything is sent. 2. For what looking cannot tell, a
 /// durable mark is made. 3. The request is sent. 4. What the service answers is judged: a deciding site tries once and
-/// looks when in doubt; a following site tries until it succeeds, is refused for good, or is in doubt.
+/// looks when in doubt; a following site tries until it succeeds, is refused for good, or is in doubt. Whoever asks for a
+/// try decides when there is another one.
 /// </remarks>
 internal sealed class Execution(string site, UserCalls calls, ReplicaRequests requests, Doubt doubt, Journal journal, TimeProvider time, Action<string> warn)
 {
-    /// <summary>Decides.</summary>
-    public async Task<Verdict> DecideAsync(ExecutionTask task, CancellationToken cancellation)
+    /// <summary>Tries once.</summary>
+    /// <param name="task">The operation.</param>
+    /// <param name="course">How it fared before.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="IOException">The service cannot be asked what is in doubt, or the body cannot be had now.</exception>
+    /// <exception cref="OperationCanceledException">It is not this site's to do any more.</exception>
+    public Task<Tried> TryAsync(ExecutionTask task, Course course, CancellationToken cancellation) =>
+        task.Decides ? DecideAsync(task, course, cancellation) : FollowAsync(task, course, cancellation);
+
+    private async Task<Tried> DecideAsync(ExecutionTask task, Course course, CancellationToken cancellation)
     {
-        var started = time.GetTimestamp();
-        var pause = Bounds.FollowPauseMinMs;
-        for (var again = task.MayBeExecuted; ;)
+        if (course.MayBeExecuted && await ResolveAsync(task, cancellation) is { } resolved) return new(resolved);
+        var repeats = course.MayBeExecuted && task.Operation.Repetition == Repetition.Idempotent;
+        var isCaughtUp = task.IsCaughtUp();
+        var reply = await SendAsync(task, cancellation);
+        switch (reply.Kind)
         {
-            if (again && await ResolveAsync(task, cancellation) is { } resolved) return resolved;
-            var repeats = again && task.Operation.Repetition == Repetition.Idempotent;
-            var reply = await SendAsync(task, cancellation);
-            switch (reply.Kind)
-            {
-                case ReplyKind.NotReached when task.State.IsTakenOver:
-                    await PauseAsync();
-                    continue;
-                case ReplyKind.NotReached when !repeats:
-                    return NotDone(VerdictKind.NotExecuted, 503, reply.Detail);
-                case ReplyKind.Answered when IsDone(reply.Answer!, task.Operation.Kind, repeated: again):
-                    return await DoneAsync(task, reply.Answer!.Status < 400 ? reply.Answer : Done(task));
-                case ReplyKind.Answered when reply.Answer!.Status < 500 && await task.EarlierDone():
-                    again = repeats;
-                    continue;
-                case ReplyKind.Answered when reply.Answer!.Status < 500 && !repeats:
-                    return await TakenByOursAsync(task, reply.Answer, task.MayBeExecuted, cancellation) ?? Refused(reply.Answer);
-            }
-
-            // What is as good as once is simply done again, for as long as a client may wait. Who decides in another's place, which
-            // may have carried it out, goes on until it is done here too, or refused for good.
-            var verdict = await LookedAtAsync(task, reply, cancellation);
-            var isWaitedFor = time.GetElapsedTime(started) < TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs);
-            var goesOn = verdict.Kind == VerdictKind.InDoubt
-                ? task.Operation.Repetition == Repetition.Idempotent && (isWaitedFor || (task.State.IsTakenOver && reply.Answer is not { Status: < 500 }))
-                : verdict.Kind != VerdictKind.Done && task.State.IsTakenOver && reply.Answer is not { Status: < 500 };
-            if (!goesOn) return verdict;
-            await PauseAsync();
-            again = true;
+            case ReplyKind.NotReached when task.State.IsTakenOver:
+                return Tried.AgainLater;
+            case ReplyKind.NotReached when !repeats:
+                return new(NotDone(VerdictKind.NotExecuted, 503, reply.Detail));
+            case ReplyKind.Answered when IsDone(reply.Answer!, task.Operation.Kind, repeated: course.MayBeExecuted):
+                return new(await DoneAsync(task, reply.Answer!.Status < 400 ? reply.Answer : Done(task)));
+            case ReplyKind.Answered when reply.Answer!.Status < 500 && !isCaughtUp:
+                course.MayBeExecuted = repeats;
+                return Tried.AgainCaughtUp;
+            case ReplyKind.Answered when reply.Answer!.Status < 500 && !repeats:
+                return new(await TakenByOursAsync(task, reply.Answer, task.MayBeExecuted, cancellation) ?? Refused(reply.Answer));
         }
 
-        async Task PauseAsync()
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellation);
-            pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs);
-        }
+        // What is as good as once is simply done again, for as long as a client may wait. Who decides in another's place, which
+        // may have carried it out, goes on until it is done here too, or refused for good.
+        var verdict = await LookedAtAsync(task, reply, cancellation);
+        var isWaitedFor = time.GetElapsedTime(course.Started) < TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs);
+        var goesOn = verdict.Kind == VerdictKind.InDoubt
+            ? task.Operation.Repetition == Repetition.Idempotent && (isWaitedFor || (task.State.IsTakenOver && reply.Answer is not { Status: < 500 }))
+            : verdict.Kind != VerdictKind.Done && task.State.IsTakenOver && reply.Answer is not { Status: < 500 };
+        if (!goesOn) return new(verdict);
+        course.MayBeExecuted = true;
+        return Tried.AgainLater;
     }
 
-    /// <summary>Follows.</summary>
-    public async Task<Verdict> FollowAsync(ExecutionTask task, CancellationToken cancellation)
+    private async Task<Tried> FollowAsync(ExecutionTask task, Course course, CancellationToken cancellation)
     {
-        var started = time.GetTimestamp();
-        var again = task.MayBeExecuted;
-        for (var pause = Bounds.FollowPauseMinMs; ; pause = Math.Min(pause * 2, Bounds.FollowPauseMaxMs))
+        if (course.MayBeExecuted && await ResolveAsync(task, cancellation) is { } resolved) return new(resolved);
+        var isCaughtUp = task.IsCaughtUp();
+        var reply = await SendAsync(task, cancellation);
+        if (reply.Kind == ReplyKind.Answered && IsDone(reply.Answer!, task.Operation.Kind, repeated: true)) return new(await DoneAsync(task, reply.Answer!));
+        var isRefused = reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status);
+        if (isRefused && isCaughtUp)
         {
-            if (again && await ResolveAsync(task, cancellation) is { } resolved) return resolved;
-            var reply = await SendAsync(task, cancellation);
-            if (reply.Kind == ReplyKind.Answered && IsDone(reply.Answer!, task.Operation.Kind, repeated: true)) return await DoneAsync(task, reply.Answer!);
-            if (reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status))
-            {
-                if (await task.EarlierDone()) continue;
-                if (!MayPass(reply.Answer.Status, task.Operation) || time.GetElapsedTime(started) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs))
-                    return await RefusedHereAsync(task, reply.Answer, again, cancellation);
-            }
-
-            task.Waits(Describe(reply));
-            if (pause == Bounds.FollowPauseMinMs || pause == Bounds.FollowPauseMaxMs)
-                warn($"operation {task.State.Id} on {task.State.Key} waits at {site}: {Describe(reply)}; it is tried again");
-            if (reply.Kind == ReplyKind.Lost || (reply.Answer is { Status: >= 500 and not 503 })) again = true;
-            await Task.Delay(TimeSpan.FromMilliseconds(pause), time, cancellation);
+            var refused = course.Refused(time.GetTimestamp());
+            if (!MayPass(reply.Answer!.Status, task.Operation) || time.GetElapsedTime(refused) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs))
+                return new(await RefusedHereAsync(task, reply.Answer, course.MayBeExecuted, cancellation));
         }
+
+        task.Waits(Describe(reply));
+        if (isRefused && !isCaughtUp) return Tried.AgainCaughtUp;
+        if (!isRefused) course.NotRefused();
+        if (course.IsToBeTold()) warn($"operation {task.State.Id} on {task.State.Key} waits at {site}: {Describe(reply)}; it is tried again");
+        if (reply.Kind == ReplyKind.Lost || (reply.Answer is { Status: >= 500 and not 503 })) course.MayBeExecuted = true;
+        return Tried.AgainLater;
     }
+
+    /// <summary>What comes of an operation that had no turn at its service while its client waited: it was not sent.</summary>
+    public static Verdict NoTurn(OperationState state) => NotDone(
+        VerdictKind.NotExecuted, 503, $"{state.Key.Service} at {state.Decider} has {Bounds.OperationsUnderWayMax} operations under way, and none was over within {Bounds.OperationTurnMaxMs / 1000} s");
 
     /// <summary>
     /// What may have been carried out here of an operation that another site, which decided in the place of this one, had refused;

@@ -18,8 +18,7 @@ internal sealed partial class GroupRunner
     {
         lock (_gate)
         {
-            if (_state.OpenCount >= Bounds.OperationsPendingMax)
-                throw new GroupException(GroupError.Busy, $"{_state.OpenCount} operations of this group are not finished at all sites");
+            if (_state.OpenCount >= Bounds.OperationsPendingMax) throw new GroupException(GroupError.Busy, DescribeBacklog());
         }
 
         _awaited[operation.Id] = null;
@@ -33,6 +32,15 @@ internal sealed partial class GroupRunner
         {
             _awaited.TryRemove(operation.Id, out _);
         }
+    }
+
+    private string DescribeBacklog()
+    {
+        var oldest = _state.Open.First();
+        var left = oldest.Sites.Where(site => oldest.IsOpenAt(site) || oldest.StepAt(site) == SiteStep.Failed);
+        return $"{_state.OpenCount} operations of the group {string.Join(" & ", Founding.Sites)} are not finished at all sites, and no more are taken until some are: "
+            + $"the oldest, {oldest.Id}, is left at {string.Join(", ", left)}. Bring back the site or its service, let 'cheops sites remove' leave out a site that will "
+            + "not come back, or resolve what failed or is in doubt ('cheops operations')";
     }
 
     // What the service here answered is the client's when this site has decided. Where another one did, this one follows: the
@@ -67,8 +75,8 @@ internal sealed partial class GroupRunner
         }
     }
 
-    /// <summary>Why an operation that this site follows was not done at the last try; null when there is nothing to say.</summary>
-    public string? WhyWaiting(OperationId id) => _waits.GetValueOrDefault(id);
+    /// <summary>Why an operation that this site follows was not done at the last try, or was not tried; null when there is nothing to say.</summary>
+    public string? WhyWaiting(OperationState operation) => _waits.GetValueOrDefault(operation.Id) ?? _parts.Lines.Of(operation.Key.Service).WhyNotReached;
 
     /// <summary>Looks at the state; nothing of it may be kept.</summary>
     public T Look<T>(Func<GroupState, T> look)

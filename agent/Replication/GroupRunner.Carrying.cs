@@ -7,64 +7,6 @@ namespace Cheops.Agent.Replication;
 
 internal sealed partial class GroupRunner
 {
-    // ---- what operations carry: kept in memory within a budget, else read again ----------------------------------------
-
-    private void Keep(Operation operation)
-    {
-        _parts.Contents.Need(operation.BodyHash);
-        var size = operation.Body.Length + operation.Fields.Length + 256;
-        if (_keptSize + size > Bounds.OperationsKeptSizeMax || !_kept.TryAdd(operation.Id, operation)) return;
-        _keptSize += size;
-    }
-
-    private void KeepCopies(OpeningEntry opening, long index)
-    {
-        foreach (var copy in opening.Copies)
-        {
-            if (_state.TryFind(copy.Id, out var state) && state.Index == index) Keep(copy);
-        }
-    }
-
-    private void Forget(OperationState state)
-    {
-        // What is another group's by now still needs its body, where somebody waits to pass it on.
-        if (!state.IsDiverged) _parts.Contents.Release(state.BodyHash, isKept: state.Decision == Decision.Moved && _awaited.ContainsKey(state.Id));
-        _problems.TryRemove(state.Id, out _);
-        _verdicts.TryRemove(state.Id, out _);
-        _begun.Remove(state.Id);
-        if (_kept.Remove(state.Id, out var operation)) _keptSize -= operation.Body.Length + operation.Fields.Length + 256;
-    }
-
-    /// <summary>What an operation carries.</summary>
-    /// <exception cref="IOException">The group's log does not hold it any more, or cannot be read.</exception>
-    public async ValueTask<Operation> ReadAsync(OperationState state)
-    {
-        lock (_gate)
-        {
-            if (_kept.TryGetValue(state.Id, out var kept)) return kept;
-            if (_restored.TryGetValue(state.Id, out var number)) return RestoredOperation(_parts.Replicants.RestoredPiece(Founding.Id, _restoredAt, number));
-        }
-
-        var entry = await (await GroupAsync()).ReadAsync(state.Index, _parts.Closing);
-        var found = GroupEntry.Decode(entry) switch
-        {
-            ProposedEntry proposed => proposed.Operation,
-            ClosingEntry closing => closing.Deletion,
-            OpeningEntry opening => opening.Copies.FirstOrDefault(copy => copy.Id == state.Id),
-            _ => null,
-        };
-        return found?.Id == state.Id
-            ? found
-            : throw new IOException($"entry {state.Index} of the group's log is not the operation {state.Id}");
-    }
-
-    private Operation RestoredOperation(byte[] piece) => SnapshotPiece.Decode(piece, Founding.Sites) switch
-    {
-        SnapshotPiece.Open open => open.Operation,
-        SnapshotPiece.Leaving leaving => leaving.Closing.Deletion,
-        _ => throw new IOException("a piece of a snapshot is not understood"),
-    };
-
     // ---- 3: carrying out ------------------------------------------------------------------------------------------------
 
     // What was in the log when the agent started, or was begun since, may have been executed by now: how far the group was
@@ -89,21 +31,13 @@ internal sealed partial class GroupRunner
                 await _parts.EarlierRunOver;
             }
 
-            await _parts.UnderWay.WaitAsync();
-            try
+            // What this site may have recorded in an earlier life must not count once it has looked anew.
+            if (next.Decides && mayBeExecuted) await ClaimAsync(state);
+            var claim = Look(_ => state.Claim);
+            if (IsToDo(next))
             {
-                // What this site may have recorded in an earlier life must not count once it has looked anew.
-                if (next.Decides && mayBeExecuted) await ClaimAsync(state);
-                var claim = Look(_ => state.Claim);
-                if (IsToDo(next))
-                {
-                    if (state.IsRefused) await TellAsync(next, mayBeExecuted);
-                    else await RecordAsync(state, next.Decides, await CarryOutAsync(next, mayBeExecuted), claim);
-                }
-            }
-            finally
-            {
-                _parts.UnderWay.Release();
+                if (state.IsRefused) await TellAsync(next, mayBeExecuted);
+                else await RecordAsync(state, next.Decides, await CarryOutAsync(next, mayBeExecuted), claim);
             }
         }
         catch (Exception) when (_parts.Closing.IsCancellationRequested)
@@ -161,6 +95,7 @@ internal sealed partial class GroupRunner
         lock (_gate)
         {
             _running.Remove(before.Id);
+            _waits.TryRemove(before.Id, out _);
             var state = _state.TryFind(before.Id, out var now) ? now : before;
             if (_replayed && _state.NextHere(state) is { } next) Start(next);
         }
@@ -168,21 +103,54 @@ internal sealed partial class GroupRunner
 
     private async Task<Verdict> CarryOutAsync(CarryOut next, bool mayBeExecuted)
     {
-        var (state, decides) = next;
+        var state = next.Operation;
         if (_verdicts.TryGetValue(state.Id, out var before) && before.Kind == VerdictKind.Done) return before;
-        var task = await TaskOfAsync(next, mayBeExecuted);
-        var verdict = decides ? await _parts.Execution.DecideAsync(task, _parts.Closing) : await _parts.Execution.FollowAsync(task, _parts.Closing);
-        _verdicts[state.Id] = verdict;
-        _waits.TryRemove(state.Id, out _);
+        var verdict = await TryAsync(next, mayBeExecuted);
         if (verdict.Answer is not null && _awaited.ContainsKey(state.Id)) _awaited[state.Id] = verdict.Answer;
-        return verdict;
+        _waits.TryRemove(state.Id, out _);
+
+        // The answer is its client's: what is kept until all sites are done is only what came of it.
+        return _verdicts[state.Id] = verdict with { Answer = null };
+    }
+
+    // Each try has a turn at the service, and what the operation carries is in memory for as long; nothing is held while it waits.
+    private async Task<Verdict> TryAsync(CarryOut next, bool mayBeExecuted)
+    {
+        var state = next.Operation;
+        var line = _parts.Lines.Of(state.Key.Service);
+        var course = new Course(_parts.Time.GetTimestamp(), mayBeExecuted);
+        while (true)
+        {
+            // Nobody waits here for what is decided in the place of another site.
+            var isAwaited = next.Decides && !state.IsTakenOver;
+            Tried tried;
+            using (var turn = isAwaited ? await line.DecideAsync() : await line.FollowAsync())
+            {
+                if (!IsToDo(next)) throw new OperationCanceledException();
+                if (turn is null && course.MayBeExecuted) continue;
+                tried = turn is null ? new Tried(Execution.NoTurn(state)) : await _parts.Execution.TryAsync(await TaskOfAsync(next, mayBeExecuted), course, _parts.Closing);
+            }
+
+            if (tried.Verdict is { } verdict) return verdict;
+
+            // Whoever decides does not wait for what turned out to wait for a service that is not reached.
+            lock (_gate) LetCaughtUpGoOn();
+            if (tried.AfterEarlier) await CaughtUpBeforeAsync(state.Index, next.Decides);
+            else if (isAwaited || line.WhyNotReached is null) await line.PauseAsync(course.NextPause());
+        }
     }
 
     // Another site, which decided in the place of this one, had it refused: what was carried out here is for a person to take back.
     private async Task TellAsync(CarryOut next, bool mayBeExecuted)
     {
         var (id, site) = (next.Operation.Id, _parts.Site);
-        var done = mayBeExecuted ? await _parts.Execution.FindExecutedAsync(await TaskOfAsync(next, mayBeExecuted), _verdicts.GetValueOrDefault(id), _parts.Closing) : null;
+        ServiceResult? done = null;
+        if (mayBeExecuted)
+        {
+            using (await _parts.Lines.Of(next.Operation.Key.Service).FollowAsync())
+                done = await _parts.Execution.FindExecutedAsync(await TaskOfAsync(next, mayBeExecuted), _verdicts.GetValueOrDefault(id), _parts.Closing);
+        }
+
         if (done is not null) _parts.Warn($"operation {id} on {next.Operation.Key} is in doubt at {site}: {done.Excerpt}; 'cheops operations' shows it");
         var told = done is null ? new AppliedEntry(id, site, SiteResult.Skipped, new ServiceResult(0, "", "")) : new AppliedEntry(id, site, SiteResult.InDoubt, done);
         await ProposeAsync(told, () => next.Operation.StepAt(site) != SiteStep.Pending);
@@ -194,31 +162,38 @@ internal sealed partial class GroupRunner
         var operation = await ReadAsync(state);
         var replicant = state.Key.MetaId.Length > 0 ? _parts.Replicants.Find(Founding.Id, state.Key) ?? _parts.Replicants.Find(state.Key) : null;
         return new ExecutionTask(
-            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => EarlierDoneAsync(state), () => IsToDo(next), reason => _waits[state.Id] = reason)
+            Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => IsCaughtUp(state.Index, decides), () => IsToDo(next), reason => _waits[state.Id] = reason)
         {
             IsForgotten = mayBeExecuted && state.Index <= Look(_ => _forgottenUntil),
         };
     }
 
-    // A refusal at a site that has not caught up may only mean that what the operation builds on is not there yet.
-    private async Task<bool> EarlierDoneAsync(OperationState state)
-    {
-        var waited = false;
-        while (true)
-        {
-            Task changed;
-            lock (_gate)
-            {
-                if (!_state.Open.TakeWhile(one => one.Index < state.Index).Any(IsPendingHere)) return waited;
-                changed = _changed.Task;
-            }
+    // ---- waiting for what was accepted before ---------------------------------------------------------------------------
 
-            waited = true;
-            await changed.OrCancelled(_parts.Closing);
+    // A refusal at a site that has not caught up may only mean that what the operation builds on is not there yet. Of a service that
+    // is not reached nobody knows when it is: whoever decides, and has a client that waits, takes the refusal as it is.
+    private bool IsCaughtUp(long index, bool decides) =>
+        Look(state => state.IsCaughtUp(index, decides ? service => _parts.Lines.Of(service).WhyNotReached is null : static _ => true));
+
+    private Task CaughtUpBeforeAsync(long index, bool decides)
+    {
+        lock (_gate)
+        {
+            if (IsCaughtUp(index, decides)) return Task.CompletedTask;
+            var caughtUp = NewSignal();
+            _behindEarlier[decides ? 1 : 0].Enqueue(caughtUp, index);
+            return caughtUp.Task.OrCancelled(_parts.Closing);
         }
     }
 
-    private bool IsPendingHere(OperationState one) => one.Decision == Decision.Accepted && one.StepAt(_parts.Site) == SiteStep.Pending;
+    private void LetCaughtUpGoOn()
+    {
+        for (var decides = 0; decides < 2; decides++)
+        {
+            var waiting = _behindEarlier[decides];
+            while (waiting.TryPeek(out _, out var index) && IsCaughtUp(index, decides == 1)) waiting.Dequeue().SetResult();
+        }
+    }
 
     // ---- 4: recording ---------------------------------------------------------------------------------------------------
 

@@ -22,8 +22,8 @@ internal sealed record GroupRunnerParts
 
     public required TimeProvider Time { get; init; }
 
-    /// <summary>Bounds the operations under way at this site.</summary>
-    public required SemaphoreSlim UnderWay { get; init; }
+    /// <summary>Where operations wait for their turn at this site's services.</summary>
+    public required ServiceLines Lines { get; init; }
 
     /// <summary>The host of the groups, once it is open.</summary>
     public required Task<IGroupHost> Host { get; init; }
@@ -63,6 +63,7 @@ internal sealed partial class GroupRunner : IGroupMachine
     private readonly ConcurrentDictionary<OperationId, string> _problems = new();
     private readonly Func<ReplicantKey, ReplicantMoves?>? _movesKept;
     private readonly OperationWaiters _waiters = new();
+    private readonly PriorityQueue<TaskCompletionSource, long>[] _behindEarlier = [new(), new()];
     private readonly AppliedReports _reports;
     private GroupState _state;
     private TaskCompletionSource _changed = NewSignal();
@@ -226,6 +227,7 @@ internal sealed partial class GroupRunner : IGroupMachine
         var changed = _changed;
         _changed = NewSignal();
         changed.SetResult();
+        LetCaughtUpGoOn();
     }
 
     /// <inheritdoc/>

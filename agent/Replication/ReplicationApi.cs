@@ -141,18 +141,20 @@ internal sealed partial class ReplicationApi(string site, Replicator replicator,
     private ApiAnswer ListReplicants(ApiRequest request)
     {
         var service = request.Query.GetValueOrDefault("service", "");
-        var left = Limit(request);
+        var limit = Limit(request);
+        var more = false;
         var listed = new List<ReplicantRecord>();
         replicator.Replicants.Visit(record =>
         {
             if (service.Length > 0 && record.Key.Service != service) return true;
-            listed.Add(record);
-            return --left > 0;
+            more = listed.Count == limit;
+            if (!more) listed.Add(record);
+            return !more;
         });
         return ApiAnswer.Json(200, json =>
         {
             json.WriteString("site", site);
-            json.WriteBoolean("more", left == 0);
+            json.WriteBoolean("more", more);
             json.WriteStartArray("replicants");
             foreach (var record in listed.OrderBy(record => record.Key.ToString(), StringComparer.Ordinal)) Write(json, record);
             json.WriteEndArray();
@@ -193,19 +195,22 @@ internal sealed partial class ReplicationApi(string site, Replicator replicator,
         var limit = Limit(request);
         return ApiAnswer.Json(200, json =>
         {
+            var more = false;
             json.WriteString("site", site);
             json.WriteStartArray("operations");
             foreach (var runner in replicator.Groups)
             {
                 runner.Look(state =>
                 {
-                    foreach (var move in state.Moving.Take(limit)) Write(json, runner, move);
-                    foreach (var one in (all ? state.RecentlyFinished.Concat(state.Open) : state.Open).TakeLast(limit)) Write(json, runner, one);
-                    return true;
+                    var (moves, operations) = (state.Moving, all ? state.RecentlyFinished.Concat(state.Open) : state.Open);
+                    foreach (var move in moves.Take(limit)) Write(json, runner, move);
+                    foreach (var one in operations.TakeLast(limit)) Write(json, runner, one);
+                    return more |= moves.Skip(limit).Any() || operations.Skip(limit).Any();
                 });
             }
 
             json.WriteEndArray();
+            json.WriteBoolean("more", more);
         });
     }
 
@@ -276,7 +281,7 @@ internal sealed partial class ReplicationApi(string site, Replicator replicator,
                 json.WriteNumber("status", answer.Status);
                 if (answer.Excerpt.Length > 0) json.WriteString("answer", answer.Excerpt);
             }
-            else if (member == site && one.StepAt(member) == SiteStep.Pending && runner.WhyWaiting(one.Id) is { } waits)
+            else if (member == site && one.StepAt(member) == SiteStep.Pending && runner.WhyWaiting(one) is { } waits)
             {
                 json.WriteString("waits", waits);
             }

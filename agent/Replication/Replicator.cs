@@ -81,7 +81,8 @@ internal sealed partial class Replicator : IAsyncDisposable
         _capture = new OperationCapture(
             parts.Site, new SealedCredentials(parts.Site, parts.Mesh, parts.Seal, parts.SiteKeys, parts.Warn), Ids, _failures, parts.Time, parts.Chance);
         _requests = new ReplicaRequests(parts.Site, parts.Profiles, parts.Contents, Ids, parts.Chance);
-        _calls = new UserCalls(parts.Site, parts.Service, parts.Seal, parts.Credentials);
+        var lines = new ServiceLines(parts.Time, _closing.Token);
+        _calls = new UserCalls(parts.Site, parts.Service, parts.Seal, parts.Credentials, lines);
         _runnerParts = new GroupRunnerParts
         {
             Site = parts.Site,
@@ -92,7 +93,7 @@ internal sealed partial class Replicator : IAsyncDisposable
             Time = parts.Time,
             Host = _opened.Task,
             EarlierRunOver = Task.Delay(TimeSpan.FromMilliseconds(Bounds.AbandonedTimeMaxMs), parts.Time, _closing.Token),
-            UnderWay = new SemaphoreSlim(Bounds.OperationsUnderWayMax),
+            Lines = lines,
             Find = Find,
             Checkpoint = CheckpointAsync,
             Closing = _closing.Token,
@@ -245,7 +246,7 @@ internal sealed partial class Replicator : IAsyncDisposable
     // What its body says to change nothing is no operation, and by now the body is here.
     private async Task CarryOutHereAsync(Routed routed, Operation operation, ReplicantRecord? record)
     {
-        var task = new ExecutionTask(default, operation, new OperationState(operation, 0, _parts.Site, [_parts.Site]), record, Decides: true, MayBeExecuted: false, () => Task.FromResult(false), () => true, static _ => { });
+        var task = new ExecutionTask(default, operation, new OperationState(operation, 0, _parts.Site, [_parts.Site]), record, Decides: true, MayBeExecuted: false, () => true, () => true, static _ => { });
         var reply = await _calls.SendAsync(operation, mayRenew: false, caller => _requests.BuildAsync(task, caller, default, _closing.Token), _closing.Token);
         if (reply.Answer is { } answer) await routed.Exchange.RespondAsync(Ids.ToMeta(answer, operation.Replicant, operation.Resource, routed.Profile));
         else await routed.Exchange.RespondAsync(_failures.NotConnected(routed.Service, new IOException(reply.Detail)));

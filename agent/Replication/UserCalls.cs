@@ -18,7 +18,8 @@ internal readonly record struct Caller(ReadOnlyMemory<byte> Fields, bool AsFront
 /// <param name="service">Sends.</param>
 /// <param name="seal">Opens what was sealed for this site.</param>
 /// <param name="own">This site's own credentials.</param>
-internal sealed class UserCalls(string site, IReplicaService service, CredentialSeal seal, IServiceCredentials own)
+/// <param name="lines">Told whether services are reached.</param>
+internal sealed class UserCalls(string site, IReplicaService service, CredentialSeal seal, IServiceCredentials own, ServiceLines lines)
 {
     /// <summary>Sends a request; a 401 that stays says in its detail why.</summary>
     /// <param name="operation">Whose user it is sent for.</param>
@@ -55,7 +56,12 @@ internal sealed class UserCalls(string site, IReplicaService service, Credential
         Caller caller, Func<Caller, Task<(ServiceSend Send, IAsyncDisposable? Body)>> build, Func<ReadOnlyMemory<byte>, ValueTask>? take, CancellationToken cancellation)
     {
         var (send, body) = await build(caller);
-        await using (body) return take is null ? await service.SendAsync(send, cancellation) : await service.ReadAsync(send, take, cancellation);
+        await using (body)
+        {
+            var reply = take is null ? await service.SendAsync(send, cancellation) : await service.ReadAsync(send, take, cancellation);
+            lines.Of(send.Service).Tell(reply);
+            return reply;
+        }
     }
 
     private Caller CallerOf(Operation operation)

@@ -12,6 +12,8 @@ public sealed class BoundsTests
         Assert.True(2 * Bounds.ScopeLengthMax < Bounds.HeadAddedSizeMax, "a scope and more fit into what an agent adds to a head");
         Assert.True(
             Bounds.TableKeySizeMax + Bounds.TableValueSizeMax < (1 << Bounds.TablePageSizeBits) - 4096, "a record of the table fits on a page");
+        Assert.True(Bounds.OperationTurnMaxMs + 10_000 < Bounds.OperationWaitMaxMs, "that an operation had no turn is recorded while its client waits");
+        Assert.True(Bounds.AppliedManyMax * (Bounds.LocalIdSizeMax + 64) < Bounds.GroupEntrySizeMax, "what is told of together fits into an entry");
         Assert.True(Bounds.ElsewhereTimeMaxMs < Bounds.ElsewhereKeepMs, "what sites are still asked of is not forgotten");
     }
 }

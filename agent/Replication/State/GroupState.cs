@@ -114,6 +114,7 @@ public sealed partial class GroupState(
         var key = QueueKey(state);
         if (!_queues.TryGetValue(key, out var queue)) _queues[key] = queue = [];
         queue.Add(state);
+        Track(state);
     }
 
     // A create whose id the service chooses waits alone: nobody can name its replicant yet.
@@ -241,6 +242,7 @@ public sealed partial class GroupState(
         var key = QueueKey(state);
         if (!_queues.TryGetValue(key, out var queue)) _queues[key] = queue = [];
         if (!queue.Contains(state)) queue.Add(state);
+        Track(state);
         effects.Add(new StepChanged(state));
         CarryOutNext(state, effects);
     }
@@ -248,6 +250,7 @@ public sealed partial class GroupState(
     private void AfterStep(OperationState state, string site, List<Effect> effects)
     {
         effects.Add(new StepChanged(state));
+        Track(state);
         if (site == self && state.Kind == OperationKind.Delete && state.StepAt(self) is SiteStep.Applied && !IsMadeAnew(state))
             effects.Add(new ReplicantGone(state));
         if (state.IsFinished) Leave(state, effects);
@@ -282,6 +285,7 @@ public sealed partial class GroupState(
     private void Close(OperationState state)
     {
         _open.Remove((state.Index, state.Part));
+        Track(state);
         Finish(state);
     }
 
@@ -332,5 +336,6 @@ public sealed partial class GroupState(
         var key = QueueKey(state);
         if (!_queues.TryGetValue(key, out var queue)) _queues[key] = queue = [];
         queue.Add(state);
+        Track(state);
     }
 }

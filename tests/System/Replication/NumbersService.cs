@@ -24,10 +24,13 @@ internal sealed class NumbersService : IAsyncDisposable
     private readonly Dictionary<long, Thing> _things = [];
     private readonly List<(string Key, string Value, int Life)> _values = [];
     private int _life;
-    private readonly RestService _rest;
+    private RestService _rest;
     private long _last;
 
     public NumbersService(string address, int port, Func<Socket>? newSocket = null) => _rest = new RestService(AnswerAsync, address, port, newSocket);
+
+    /// <summary>It comes back, after it was disposed of, with all that it had.</summary>
+    public void ComeBack() => _rest = new RestService(AnswerAsync, _rest.Address, _rest.Port);
 
     public string Url => _rest.Url;
 

@@ -32,7 +32,7 @@ public sealed class ExecutionTests : IDisposable
         Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
         var profiles = ProfileSet.Combine([profile!], out _);
         _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
-        var calls = new UserCalls("Site1", _shop, _seal, NoServiceCredentials.Instance);
+        var calls = new UserCalls("Site1", _shop, _seal, NoServiceCredentials.Instance, new ServiceLines(_time, CancellationToken.None));
         var replicants = new Replicants("Site1", profiles, new MemoryReplicantTable(), _ => ["Site1", "Site2"]);
         var requests = new ReplicaRequests("Site1", profiles, null!, new IdTranslation(replicants), bytes => bytes.Fill(7));
         var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
@@ -62,7 +62,7 @@ public sealed class ExecutionTests : IDisposable
         };
         return new ExecutionTask(
             default, operation, new OperationState(operation, 1, "Site1", ["Site1", "Site2"]), null, decides, mayBeExecuted,
-            () => Task.FromResult(false), () => true, _ => { });
+            () => true, () => true, _ => { });
     }
 
     [Theory]
@@ -110,8 +110,8 @@ public sealed class ExecutionTests : IDisposable
         Assert.Equal((VerdictKind.Done, isHere ? "POST" : "GET", 1), (verdict.Kind, _shop.Method, _shop.Asked));
     }
 
-    private Task<Verdict> CarryOutAsync(ExecutionTask task) =>
-        task.Decides ? _execution.DecideAsync(task, CancellationToken.None) : _execution.FollowAsync(task, CancellationToken.None);
+    private async Task<Verdict> CarryOutAsync(ExecutionTask task) =>
+        (await _execution.TryAsync(task, new Course(_time.GetTimestamp(), task.MayBeExecuted), CancellationToken.None)).Verdict!;
 
     private sealed class Shop : IReplicaService
     {

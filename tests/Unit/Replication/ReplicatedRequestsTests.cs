@@ -1,10 +1,14 @@
+using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
+using Cheops.Agent.Api;
 using Cheops.Agent.Identity;
+using Cheops.Agent.Replication;
 using Cheops.Agent.Translation;
 using Cheops.Proto.Operations;
 using Cheops.Tests.Unit.Collaboration;
 using Cheops.Tests.Unit.Translation;
+using HttpMethod = Cheops.Proto.Http.HttpMethod;
 
 namespace Cheops.Tests.Unit.Replication;
 
@@ -92,6 +96,27 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         Assert.Equal("201", Status(await AskAsync("Site1", "POST", Pods, Both + Json, longest)));
         await QuietAsync();
         Assert.Single(Changes("Site2"));
+    }
+
+    [Fact]
+    public async Task Lists_say_when_there_is_more_than_they_show()
+    {
+        _clusters["Site2"].Takes = "nothing that anybody has";
+        foreach (var name in (string[])["one", "two"])
+            Assert.Equal("201", Status(await AskAsync("Site1", "POST", Pods, Both + Json, $$$"""{"kind":"Pod","metadata":{"name":"{{{name}}}"}}""")));
+        Assert.Equal((2, false), await ListAsync("operations", 2));
+        Assert.Equal((1, true), await ListAsync("operations", 1));
+        Assert.Equal((2, false), await ListAsync("replicants", 2));
+        Assert.Equal((1, true), await ListAsync("replicants", 1));
+
+        async Task<(int Count, bool More)> ListAsync(string what, int limit)
+        {
+            var query = ImmutableDictionary<string, string>.Empty.Add("limit", $"{limit}");
+            var api = new ReplicationApi("Site1", _sites["Site1"].Replicator!, _sites.Time);
+            var answer = await api.AnswerAsync(new ApiRequest(HttpMethod.Get, $"/_cheops/v1/{what}", query, MayChange: false));
+            using var told = JsonDocument.Parse(answer.Body);
+            return (told.RootElement.GetProperty(what).GetArrayLength(), told.RootElement.GetProperty("more").GetBoolean());
+        }
     }
 
     [Theory]
@@ -187,7 +212,7 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         Assert.Equal("201", Status(answer));
         await _sites.UntilAsync("it says why it waits", () => _sites["Site2"].Warnings.Any(warning => warning.Contains("answered 401; no service credential is set (CHEOPS_SERVICE_CREDENTIAL_KUBE)", StringComparison.Ordinal)));
         var open = _sites["Site2"].Replicator!.Groups.Single();
-        Assert.Contains("401; no service credential", open.WhyWaiting(open.Look(state => state.Open.Single().Id)), StringComparison.Ordinal);
+        Assert.Contains("401; no service credential", open.WhyWaiting(open.Look(state => state.Open.Single())), StringComparison.Ordinal);
         _own.Credential = "Bearer own";
         await QuietAsync();
         Assert.Equal([$"{Pods}/kept"], _clusters["Site2"].Names);

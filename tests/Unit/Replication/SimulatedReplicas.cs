@@ -22,7 +22,9 @@ namespace Cheops.Tests.Unit.Replication;
 internal sealed class SimulatedReplicas : IDisposable
 {
     private const string Profile = """
-        { "profile": "p", "services": { "numbers": { "resources": { "things": { "collection": "/v1/things", "naturalKey": ["key"] } } } } }
+        { "profile": "p", "services": {
+            "numbers": { "resources": { "things": { "collection": "/v1/things", "naturalKey": ["key"] } } },
+            "letters": { "resources": { "things": { "collection": "/v1/things", "naturalKey": ["key"] } } } } }
         """;
 
     private int _passed;
@@ -40,7 +42,7 @@ internal sealed class SimulatedReplicas : IDisposable
         Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
         _profiles = ProfileSet.Combine([profile!], out _);
         _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
-        Sites = [.. Names.Select((name, at) => new Site(this, name, new SimulatedThings(1000 * (at + 1), new Random(seed + at))))];
+        Sites = [.. Names.Select((name, at) => new Site(this, name, new SimulatedThings(1000 * (at + 1), new Random(seed + at)), new SimulatedThings(1000 * (at + 1), new Random(seed + at))))];
     }
 
     public static ImmutableArray<string> Names { get; } = ["Site1", "Site2", "Site3"];
@@ -95,6 +97,9 @@ internal sealed class SimulatedReplicas : IDisposable
         AtUnixMs = _time.GetUtcNow().ToUnixTimeMilliseconds(),
     };
 
+    /// <summary>The same at the other service.</summary>
+    public static Operation OfLetters(Operation operation) => operation with { Replicant = operation.Replicant with { Service = "letters" } };
+
     // Sites draw from threads of their own.
     private void Draw(Span<byte> bytes)
     {
@@ -113,7 +118,7 @@ internal sealed class SimulatedReplicas : IDisposable
     };
 
     /// <summary>One site; its service outlives its crashes, as do its table's checkpoints and what its log made durable.</summary>
-    internal sealed class Site(SimulatedReplicas all, string name, SimulatedThings things)
+    internal sealed class Site(SimulatedReplicas all, string name, SimulatedThings things, SimulatedThings letters)
     {
         private MemoryReplicantTable? _table;
         private MemoryOperationLog? _log;
@@ -122,7 +127,11 @@ internal sealed class SimulatedReplicas : IDisposable
 
         public string Name => name;
 
+        /// <summary>Its service <c>numbers</c>.</summary>
         public SimulatedThings Things => things;
+
+        /// <summary>Its service <c>letters</c>.</summary>
+        public SimulatedThings Letters => letters;
 
         public bool IsUp => _running is not null;
 
@@ -200,7 +209,9 @@ internal sealed class SimulatedReplicas : IDisposable
             var contents = new Contents(name, new MemoryContentStore(all._time), mesh, new Deadlines(all._time), all._time);
             var replicants = Replicants = new Replicants(name, all._profiles, _table!, _ => Names);
             var requests = new ReplicaRequests(name, all._profiles, contents, new IdTranslation(replicants), all.Draw);
-            var calls = new UserCalls(name, things.For(closing), all._seal, NoServiceCredentials.Instance);
+            var lines = new ServiceLines(all._time, closing);
+            var services = new SimulatedServices(("numbers", things.For(closing)), ("letters", letters.For(closing)));
+            var calls = new UserCalls(name, services, all._seal, NoServiceCredentials.Instance, lines);
             return new GroupRunnerParts
             {
                 Site = name,
@@ -209,7 +220,7 @@ internal sealed class SimulatedReplicas : IDisposable
                 Journal = journal,
                 Contents = contents,
                 Time = all._time,
-                UnderWay = new SemaphoreSlim(16),
+                Lines = lines,
                 Host = host,
                 Checkpoint = CheckpointAsync,
                 EarlierRunOver = Task.Delay(TimeSpan.FromMilliseconds(Bounds.AbandonedTimeMaxMs), all._time, closing),
@@ -217,6 +228,16 @@ internal sealed class SimulatedReplicas : IDisposable
                 Warn = all.Warnings.Enqueue,
             };
         }
+    }
+
+    private sealed class SimulatedServices(params (string Name, IReplicaService Service)[] services) : IReplicaService
+    {
+        public Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation) => Of(send).SendAsync(send, cancellation);
+
+        public Task<ServiceReply> ReadAsync(ServiceSend send, Func<ReadOnlyMemory<byte>, ValueTask> take, CancellationToken cancellation) =>
+            Of(send).ReadAsync(send, take, cancellation);
+
+        private IReplicaService Of(ServiceSend send) => services.Single(one => one.Name == send.Service).Service;
     }
 
     private sealed class NoMesh : IMesh

@@ -15,7 +15,9 @@ internal sealed class SimulatedThings(int firstId, Random chance)
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, (string Key, string Value)> _things = [];
     private readonly List<(string Method, string Path, string Body)> _late = [];
+    private readonly List<(string Key, string Value)> _given = [];
     private int _next = firstId;
+    private int _notReached;
 
     /// <summary>Called when a change was executed and is not answered yet.</summary>
     public Action? Executed { get; set; }
@@ -28,6 +30,21 @@ internal sealed class SimulatedThings(int firstId, Random chance)
 
     /// <summary>Whether creates are refused.</summary>
     public bool Refuses { get; set; }
+
+    /// <summary>Whether it is not reached.</summary>
+    public bool IsDown { get; set; }
+
+    /// <summary>How many requests did not reach it.</summary>
+    public int NotReached => Volatile.Read(ref _notReached);
+
+    /// <summary>What it answers to a request without executing it, given its method and body; null to execute it.</summary>
+    public Func<string, string, int?>? Instead { get; set; }
+
+    /// <summary>The values that things of this key were given, in order.</summary>
+    public List<string> ValuesOf(string key)
+    {
+        lock (_gate) return [.. _given.Where(one => one.Key == key).Select(one => one.Value)];
+    }
 
     /// <summary>How many changes wait.</summary>
     public int Waiting
@@ -85,15 +102,21 @@ internal sealed class SimulatedThings(int firstId, Random chance)
             if (method == "POST" && Refuses) return (409, "{}");
             if (last == "things") return method == "POST" ? Made(body) : (200, $"[{string.Join(',', _things.Keys.Select(Shown))}]");
             if (!int.TryParse(last, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || !_things.ContainsKey(id)) return (404, "{}");
-            if (method == "PUT") _things[id] = (Member(body, "key"), Member(body, "value"));
+            if (method == "PUT") Give(id, body);
             return (200, Shown(id));
         }
     }
 
     private (int Status, string Body) Made(string body)
     {
-        _things[_next] = (Member(body, "key"), Member(body, "value"));
+        Give(_next, body);
         return (201, Shown(_next++));
+    }
+
+    private void Give(int id, string body)
+    {
+        _things[id] = (Member(body, "key"), Member(body, "value"));
+        _given.Add(_things[id]);
     }
 
     private string Shown(int id) => $$"""{"id":{{id}},"key":"{{_things[id].Key}}","value":"{{_things[id].Value}}"}""";
@@ -122,7 +145,14 @@ internal sealed class SimulatedThings(int firstId, Random chance)
         {
             var body = send.Body is null ? "" : Encoding.UTF8.GetString((await send.Body.ReadAsync()).Span);
             crashed.ThrowIfCancellationRequested();
+            if (things.IsDown)
+            {
+                Interlocked.Increment(ref things._notReached);
+                return new ServiceReply(ReplyKind.NotReached, null, "it is down");
+            }
+
             if (things.IsLost()) return new ServiceReply(ReplyKind.Lost, null, "lost on the way");
+            if (things.Instead?.Invoke(send.Method, body) is { } instead) return new ServiceReply(ReplyKind.Answered, new KeptAnswer(instead, default, default), "");
             if (things.IsLate(send.Method, Encoding.ASCII.GetString(send.Target.Span), body)) await Task.Delay(Timeout.Infinite, crashed);
             var (status, answer) = things.Execute(send.Method, Encoding.ASCII.GetString(send.Target.Span), body, crashed);
             if (send.Method != "GET") things.Executed?.Invoke();
