@@ -74,7 +74,8 @@ public sealed class DownServiceTests
         var (first, second) = (all.Sites[0], all.Sites[1]);
         await Pass(all, first.FoundAsync());
 
-        // At the second site nothing can be made before the first thing has its value, and that cannot be made yet.
+        // More than have a turn at one time. At the second site nothing can be made before the first thing has its value, and that cannot be made yet.
+        const int refused = Bounds.OperationsUnderWayMax + 12;
         var isBusy = true;
         second.Things.Instead = (method, body) => method != "POST" ? null
             : body.Contains("\"k1\"", StringComparison.Ordinal) ? (Volatile.Read(ref isBusy) ? 503 : null)
@@ -82,14 +83,14 @@ public sealed class DownServiceTests
         var made = first.Runner!.SubmitAsync(all.Create(1, "Site1", "k1"), CancellationToken.None);
         await Pass(all, made);
         await Pass(all, first.Runner.SubmitAsync(all.Put(2, "Site1", (await made).State.Key.MetaId, "k1", "ready"), CancellationToken.None));
-        await Pass(all, Task.WhenAll(Enumerable.Range(3, Many).Select(number => first.Runner.SubmitAsync(all.Create(number, "Site1", $"k{number}"), CancellationToken.None))));
+        await Pass(all, Task.WhenAll(Enumerable.Range(3, refused).Select(number => first.Runner.SubmitAsync(all.Create(number, "Site1", $"k{number}"), CancellationToken.None))));
         await all.UntilAsync(
             "all are refused for now",
-            () => second.Runner!.Look(state => state.Open.ToArray()).Count(one => second.Runner!.WhyWaiting(one)?.Contains("422", StringComparison.Ordinal) == true) == Many);
+            () => second.Runner!.Look(state => state.Open.ToArray()).Count(one => second.Runner!.WhyWaiting(one)?.Contains("422", StringComparison.Ordinal) == true) == refused);
         Volatile.Write(ref isBusy, false);
         await QuietAsync(all);
         Assert.Equal(["made", "ready"], second.Things.ValuesOf("k1"));
-        for (var number = 3; number < 3 + Many; number++) Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ValuesOf($"k{number}")));
+        for (var number = 3; number < 3 + refused; number++) Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ValuesOf($"k{number}")));
     }
 
     [Fact]
