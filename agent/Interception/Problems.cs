@@ -53,9 +53,9 @@ internal static class Problems
     public static Problem BodyStalled() => new()
     {
         Kind = "client-stalled",
-        Title = "The client sent no more of its request",
+        Title = "The client was too slow with its request's body",
         Status = 408,
-        Detail = $"nothing of the request's body came for {Bounds.BodyStallTimeMaxMs / 1000} s",
+        Detail = $"nothing of the body came for {Bounds.BodyStallTimeMaxMs / 1000} s, or for long less than {Bounds.BodyRateMin} bytes per second",
         Stage = Stage.Parse,
         RetrySafe = false,
     };
