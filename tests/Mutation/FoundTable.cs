@@ -9,6 +9,9 @@ internal sealed record Found(string Name, string File, string Layer, string Test
 {
     /// <summary>Whether tests have found it.</summary>
     public bool IsFound => Layer.Length > 0;
+
+    /// <summary>Whether it could not be tried.</summary>
+    public bool IsBroken => !IsFound && Test.Length > 0;
 }
 
 /// <summary>

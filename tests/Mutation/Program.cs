@@ -17,7 +17,8 @@ internal static class MutationCommand
         --list     tells which there are, after a look whether each can still be made
         --layer    tries only this project's tests (Unit, Integration, Simulation, System), where a fault names
                    them; System needs root, and a network of its own if others test on this machine
-        --table    writes what came of each to FILE; those that FILE tells of already are not tried, unless --again
+        --table    writes what came of each to FILE; those that FILE tells of already are not tried, unless --again,
+                   or they could not be built
 
         Exit code: 0 every one was found, 1 not every one, 2 the list cannot be used.
         """;
@@ -53,7 +54,7 @@ internal static class MutationCommand
     private static int Try(string source, List<Mutation> all, List<Mutation> chosen, Options options)
     {
         var table = options.Table is null ? null : FoundTable.Open(options.Table, all);
-        var left = chosen.Where(one => options.IsAgain || table?.Of(one.Name) is null).ToList();
+        var left = chosen.Where(one => options.IsAgain || table?.Of(one.Name) is not { } row || row.IsBroken).ToList();
         using var workshop = new Workshop(source);
         CheckUnmutated(workshop, [.. left.SelectMany(options.LayersOf).DistinctBy(layer => layer.ToString())]);
         var results = new List<Found>();
@@ -63,7 +64,7 @@ internal static class MutationCommand
             var found = Find(workshop, mutation, options.LayersOf(mutation));
             table?.Put(found);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{index + 1,3}/{left.Count}  {(found.IsFound ? "found " : found.Test.Length > 0 ? "BROKEN" : "MISSED")}  {mutation.Name,-72}  {found.Layer,-11}  {found.Test}  ({watch.Elapsed.TotalSeconds:F0} s)"));
+                $"{index + 1,3}/{left.Count}  {(found.IsFound ? "found " : found.IsBroken ? "BROKEN" : "MISSED")}  {mutation.Name,-72}  {found.Layer,-11}  {found.Test}  ({watch.Elapsed.TotalSeconds:F0} s)"));
             results.Add(found);
         }
 
@@ -73,7 +74,7 @@ internal static class MutationCommand
     private static int Tell(List<Found> found)
     {
         Console.WriteLine($"{found.Count(one => one.IsFound)} of {found.Count} found");
-        return found.All(one => one.IsFound) ? 0 : found.Any(one => !one.IsFound && one.Test.Length > 0) ? 2 : 1;
+        return found.All(one => one.IsFound) ? 0 : found.Any(one => one.IsBroken) ? 2 : 1;
     }
 
     // Tests that fail anyhow would seem to find everything.

@@ -83,8 +83,7 @@ internal sealed partial class Workshop : IDisposable
 
     private TestRun Test(TestLayer layer, TimeSpan timeMax)
     {
-        var assembly = Path.Combine(_root, "tests", layer.Project, "bin", "Debug", "net10.0", $"Cheops.Tests.{layer.Project}.dll");
-        var (code, output) = Run(timeMax, ["test", assembly, "--nologo", "--filter", layer.Filter, "--", "xUnit.StopOnFail=true"]);
+        var (code, output) = Run(timeMax, ["test", Path.Combine(_root, "tests", layer.Project), "--no-build", "--nologo", "--filter", layer.Filter, "--", "xUnit.StopOnFail=true"]);
         if (code == null) return new TestRun(true, "(they do not end)", "");
         if (FailedTest.Match(output) is { Success: true } failed) return new TestRun(true, failed.Groups["name"].Value, "");
         if (code != 0 && output.Contains("aborted", StringComparison.Ordinal)) return new TestRun(true, "(the test process ended)", "");
