@@ -363,6 +363,21 @@ public static class Bounds
     /// <summary>Bytes of the newest entries of all groups of a site kept in memory; more only while they are not durable.</summary>
     public const long GroupRecentTotalMax = 8L * 1024 * 1024;
 
+    /// <summary>Groups that a site is removed from at once.</summary>
+    public const int GroupRemovalsMax = 16;
+
+    /// <summary>How long one site tries to remove another from its groups, in milliseconds; what is not decided by then is told as not done.</summary>
+    public const int SiteRemovalTimeMaxMs = 20_000;
+
+    /// <summary>How long the command waits until a site, and the others that it asks, have told what became of it, in milliseconds.</summary>
+    public const int SiteRemovalAnswerTimeMaxMs = 10 * SiteRemovalTimeMaxMs;
+
+    /// <summary>Fewest operations, of those that have not faded, of which a leader tells where most of them come from.</summary>
+    public const int GroupLeadOperationsMin = 20;
+
+    /// <summary>Share of a group's operations, in percent, from which on the site that sends them is given the lead.</summary>
+    public const int GroupLeadPercentMin = 67;
+
     /// <summary>Most groups that a site is a member of.</summary>
     public const int GroupCountMax = 65_536;
 

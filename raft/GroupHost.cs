@@ -140,6 +140,7 @@ public sealed partial class GroupHost : IGroupHost
         try
         {
             await group.SleepIfIdleAsync();
+            await group.GiveLeadAsync();
         }
         catch (Exception e) when (e is OperationLogException or ObjectDisposedException or OperationCanceledException)
         {

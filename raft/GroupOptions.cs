@@ -18,6 +18,15 @@ public sealed record GroupOptions
     /// <summary>How long a machine may take to be replaced by a snapshot.</summary>
     public TimeSpan RestoreTimeMax { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>How fast operations cease to speak for the site that sent them as leader: after so long a third of them does.</summary>
+    public TimeSpan LeadWindow { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long a leader stays, in a group that is in use, before it gives the lead to a site that sends more operations.</summary>
+    public TimeSpan LeadTimeMin { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long it stays, in a group that is in use, when a person asked for it.</summary>
+    public TimeSpan LeadAskedTime { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>Bytes of the operation log past which entries that no member is likely to need are let go of.</summary>
     public long LogSizeKept { get; init; } = 64L * 1024 * 1024;
 }

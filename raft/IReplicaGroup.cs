@@ -23,7 +23,16 @@ public interface IReplicaGroup
     /// <param name="cancellation">Cancels the waiting, not the entry.</param>
     /// <returns>The entry's index.</returns>
     /// <exception cref="GroupException">It was not committed, or may have been: <see cref="GroupException.SurelyNotCommitted"/> tells.</exception>
-    ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default);
+    ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default) => ProposeAsync(entry, drawsLead: false, cancellation);
+
+    /// <summary>Proposes an entry as the other method does.</summary>
+    /// <param name="entry">The entry.</param>
+    /// <param name="drawsLead">
+    /// Whether the group's lead should be where such entries are proposed: a site that clearly proposes most of them is given it.
+    /// </param>
+    /// <param name="cancellation">Cancels the waiting, not the entry.</param>
+    /// <exception cref="GroupException">As of the other method.</exception>
+    ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default);
 
     /// <summary>Reads an entry again that the machine has applied and whose replay it still asks for (<see cref="IGroupMachine.ReplayFrom"/>).</summary>
     /// <param name="index">Its index.</param>
@@ -35,7 +44,10 @@ public interface IReplicaGroup
     /// <exception cref="GroupException">No majority answers.</exception>
     ValueTask BarrierAsync(CancellationToken cancellation = default);
 
-    /// <summary>Asks that a member lead from now on; completes when it does.</summary>
+    /// <summary>
+    /// Asks that a member lead from now on; completes when it does. While the group is in use it then leads for a while
+    /// (<see cref="GroupOptions.LeadAskedTime"/>), whoever sends the operations.
+    /// </summary>
     /// <param name="site">One of the group's sites, never its witness.</param>
     /// <param name="cancellation">Cancels the waiting.</param>
     /// <exception cref="GroupException">It does not lead within its bound; the group goes on with another leader.</exception>
@@ -135,8 +147,8 @@ public interface IGroupHost : IAsyncDisposable
     ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default);
 
     /// <summary>
-    /// By decision of a person: a site that will not come back no longer counts in any group here. Completes when the
-    /// groups' remaining members have agreed.
+    /// By decision of a person: a site that will not come back no longer counts in any group here. Each group's remaining members
+    /// agree on it, or do not; those that do not keep no other from it.
     /// </summary>
     /// <exception cref="GroupException">A group has no majority without the site.</exception>
     ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default);

@@ -102,6 +102,7 @@ internal sealed partial class ReplicaGroup
             return;
         }
 
+        if (question.Frame.A == 1) CountFrom(from);
         var isCommitted = true;
         try
         {

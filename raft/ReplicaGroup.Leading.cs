@@ -21,10 +21,8 @@ internal sealed partial class ReplicaGroup
             async _ =>
             {
                 var node = await WakeAsync(campaigns: IsHere(site), cancellation);
-                if (await LeadingTermAsync(node, cancellation) is not null)
-                    return IsHere(site) || await HandOverAsync(node, site, cancellation) ? 1 : 0;
+                if (await LeadingTermAsync(node, cancellation) is not null) return await LeadFromHereAsync(node, site, cancellation) ? 1 : 0;
                 if (node.Leader is not { IsRemote: true } leader) return await WaitForLeaderAsync(node, cancellation);
-                if (string.Equals(leader.Site, site, StringComparison.Ordinal)) return 1;
                 return await AskForHandOverAsync(leader.Site, site, cancellation) ? 1 : await PauseAsync(cancellation);
             },
             cancellation);
@@ -49,19 +47,27 @@ internal sealed partial class ReplicaGroup
         var site = Encoding.ASCII.GetString(question.Body.Span);
         var isDone = Founding.Sites.Contains(site) && Volatile.Read(ref _node) is { } node
             && await LeadingTermAsync(node, _site.Closing) is not null
-            && (IsHere(site) || await HandOverAsync(node, site, _site.Closing));
+            && await LeadFromHereAsync(node, site, _site.Closing);
         await ReplyAsync(from, question.Frame, isDone ? 1 : 0);
     }
 
+    // A person has asked; this site leads.
+    private async ValueTask<bool> LeadFromHereAsync(RaftNode node, string site, CancellationToken cancellation)
+    {
+        if (!IsHere(site)) return await HandOverAsync(node, site, isAsked: true, cancellation);
+        _choice.Asked(Now);
+        return true;
+    }
+
     // The target has to have what this site has; the others, and this site, have to vote although they heard of a leader.
-    private async ValueTask<bool> HandOverAsync(RaftNode node, string site, CancellationToken cancellation)
+    private async ValueTask<bool> HandOverAsync(RaftNode node, string site, bool isAsked, CancellationToken cancellation)
     {
         if (!IsReachable(site)) return false;
         await node.ForceReplicationAsync(cancellation);
         await Task.WhenAll(_others.Where(v => !string.Equals(v, site, StringComparison.Ordinal)).Select(v => GrantsAsync(v, GrantHandOver)));
         if (!await node.ResignAsync(cancellation)) return false;
         var granting = node.GrantAsync(GrantTime, _site.Closing);
-        if (!await GrantsAsync(site, GrantCampaign)) return false;
+        if (!await GrantsAsync(site, GrantCampaign, isAsked)) return false;
         for (var deadline = new Deadline(_site.Time, GrantTime); !deadline.IsPast; await PauseAsync(cancellation))
         {
             if (node.Leader is { } leader && string.Equals(leader.Site, site, StringComparison.Ordinal)) return true;
@@ -71,11 +77,12 @@ internal sealed partial class ReplicaGroup
         return false;
     }
 
-    private async Task<bool> GrantsAsync(string site, long reason)
+    private async Task<bool> GrantsAsync(string site, long reason, bool isAsked = false)
     {
         try
         {
-            var answer = await AskAsync(site, new GroupFrame { Kind = GroupFrameKind.Grant, A = reason }, default, GrantTime, _site.Closing);
+            var question = new GroupFrame { Kind = GroupFrameKind.Grant, A = reason, B = isAsked ? 1 : 0 };
+            var answer = await AskAsync(site, question, default, GrantTime, _site.Closing);
             return answer.A == 1;
         }
         catch (Exception e) when (e is IOException or TimeoutException or OperationCanceledException)
@@ -96,6 +103,7 @@ internal sealed partial class ReplicaGroup
         if (isGranted) Volatile.Write(ref _grantedAt, _site.Time.GetTimestamp());
         await ReplyAsync(from, question, isGranted ? 1 : 0);
         if (!isGranted) return;
+        if (question.B == 1) _choice.Asked(Now);
         if (question.A == GrantCampaign) await node.CampaignAsync(_site.Closing);
         else await node.GrantAsync(GrantTime, _site.Closing);
     }

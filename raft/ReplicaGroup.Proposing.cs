@@ -12,7 +12,7 @@ internal sealed partial class ReplicaGroup
     private int _proposing;
 
     /// <inheritdoc/>
-    public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default)
+    public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default)
     {
         if (entry.Length > Bounds.GroupEntrySizeMax)
         {
@@ -20,7 +20,7 @@ internal sealed partial class ReplicaGroup
                 GroupError.TooLarge, $"an entry has at most {Bounds.GroupEntrySizeMax} bytes, not {entry.Length}");
         }
 
-        return await WithinBoundAsync(deadline => ProposeOnceAsync(entry, deadline, cancellation), cancellation);
+        return await WithinBoundAsync(deadline => ProposeOnceAsync(entry, drawsLead, deadline, cancellation), cancellation);
     }
 
     /// <inheritdoc/>
@@ -69,7 +69,7 @@ internal sealed partial class ReplicaGroup
     }
 
     // The index; 0 when nothing was appended for want of a leader.
-    private async ValueTask<long> ProposeOnceAsync(ReadOnlyMemory<byte> entry, Deadline deadline, CancellationToken cancellation)
+    private async ValueTask<long> ProposeOnceAsync(ReadOnlyMemory<byte> entry, bool drawsLead, Deadline deadline, CancellationToken cancellation)
     {
         var node = await WakeAsync(campaigns: true, cancellation);
         if (await LeadingTermAsync(node, cancellation) is { } term)
@@ -77,11 +77,13 @@ internal sealed partial class ReplicaGroup
             // What is appended while no majority is there may be committed long after whoever proposed it was told.
             if (!ReachesMajority) return await PauseAsync(cancellation);
             var index = await AppendHereAsync(term, entry, cancellation);
-            return index == 0 ? 0 : await AppliedAsync(index, term, deadline, cancellation);
+            if (index == 0) return 0;
+            if (drawsLead) CountFrom(_site.Name);
+            return await AppliedAsync(index, term, deadline, cancellation);
         }
 
         if (node.Leader is not { IsRemote: true } leader) return await WaitForLeaderAsync(node, cancellation);
-        return await ProposeThereAsync(leader.Site, entry, deadline, cancellation);
+        return await ProposeThereAsync(leader.Site, entry, drawsLead, deadline, cancellation);
     }
 
     private async ValueTask<long> AppendHereAsync(long term, ReadOnlyMemory<byte> entry, CancellationToken cancellation)
@@ -99,13 +101,13 @@ internal sealed partial class ReplicaGroup
     }
 
     private async ValueTask<long> ProposeThereAsync(
-        string leader, ReadOnlyMemory<byte> entry, Deadline deadline, CancellationToken cancellation)
+        string leader, ReadOnlyMemory<byte> entry, bool drawsLead, Deadline deadline, CancellationToken cancellation)
     {
         GroupMessage answer;
         try
         {
             if (!IsReachable(leader)) return await PauseAsync(cancellation);
-            answer = await AskAnyAsync(leader, new GroupFrame { Kind = GroupFrameKind.Propose }, entry, deadline.Left, cancellation);
+            answer = await AskAnyAsync(leader, new GroupFrame { Kind = GroupFrameKind.Propose, A = drawsLead ? 1 : 0 }, entry, deadline.Left, cancellation);
         }
         catch (TimeoutException e)
         {

@@ -76,7 +76,9 @@ internal sealed partial class ReplicaGroup
         var signal = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         node.LeaderChanged += (_, leader) =>
         {
-            if (leader is { IsRemote: false }) signal.Writer.TryWrite(0);
+            if (leader is not { IsRemote: false }) return;
+            _choice.Stay(Now);
+            signal.Writer.TryWrite(0);
         };
         await node.StartAsync(voters.Select(v => new RaftMember(this, v, !IsHere(v))), campaigns && MayCampaign && voters.Length > 1, cancellation);
         _pumpSignal = signal;

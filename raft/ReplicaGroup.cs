@@ -17,6 +17,7 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
     private readonly Voters _voters;
     private readonly Applier _applier;
     private readonly GroupLog _log;
+    private readonly LeadChoice _choice;
     private FoundingRecord _record;
 
     /// <summary>Makes a group that is asleep.</summary>
@@ -27,6 +28,7 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
     public ReplicaGroup(GroupSite site, FoundingRecord record, RecoveredGroup recovered, IGroupMachine machine)
     {
         (_site, _record) = (site, record);
+        _choice = new LeadChoice(site.Options);
         _others = [.. record.Voters.Where(v => !IsHere(v))];
         Founding = record.Founding;
         Id = Founding.Id;

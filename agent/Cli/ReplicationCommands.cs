@@ -71,7 +71,11 @@ internal static class ReplicationCommands
     {
         Name = "replicants lead",
         Summary = "make a site lead a replicant group",
-        Details = "The leader orders the group's operations; by default it is the site where most of them come in.",
+        Details = """
+            The leader orders the group's operations. By itself the lead goes to the site that clearly sends most of them, and a
+            group that nobody has used for a while is led by whoever uses it next. A leader that was asked for stays for ten minutes,
+            as long as the group is in use and the site is reached.
+            """,
         Positionals = [new("GROUP", "the group's sites, as 'cheops groups' prints them, such as 'Site1 & Site2'"), new("SITE", "the site that is to lead")],
         Options = [CommonOptions.Api, CommonOptions.EnvFile],
         Examples = ["cheops replicants lead 'Site1 & Site2' Site2"],

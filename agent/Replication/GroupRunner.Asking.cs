@@ -24,7 +24,7 @@ internal sealed partial class GroupRunner
         _awaited[operation.Id] = null;
         try
         {
-            await (await GroupAsync()).ProposeAsync(new ProposedEntry(operation).Encode(), cancellation);
+            await (await GroupAsync()).ProposeAsync(new ProposedEntry(operation).Encode(), drawsLead: true, cancellation);
             var state = await WaitAsync(operation.Id, static state => state.Decision is not null || state.Steps.Contains(SiteStep.InDoubt), cancellation);
             return (state, await MayAnswerAsync(state, cancellation) ? _awaited.GetValueOrDefault(operation.Id) : null);
         }

@@ -62,7 +62,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
         _ = ApplyAsync();
     }
 
-    public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default)
+    public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default)
     {
         if (entry.Length > Bounds.GroupEntrySizeMax)
             throw new GroupException(GroupError.TooLarge, $"an entry has at most {Bounds.GroupEntrySizeMax} bytes, not {entry.Length}");
@@ -70,16 +70,17 @@ internal sealed class SimulatedGroup : IReplicaGroup
         long index;
         lock (_groups.Gate)
         {
-            if (Shared.Leader is null || !_groups.Reaches(Site, Shared.Leader)) Shared.Elect(Site);
+            if (Shared.Leader is null || !_groups.Reaches(Site, Shared.Leader)) Elect(Site);
             if (_groups.IsLeaderLost())
             {
                 if (_groups.Tosses()) Shared.Commit(entry);
-                Shared.Elect(Site);
+                Elect(Site);
                 index = 0;
             }
             else
             {
                 index = Shared.Commit(entry);
+                if (drawsLead) ChooseLeader();
             }
         }
 
@@ -115,10 +116,26 @@ internal sealed class SimulatedGroup : IReplicaGroup
         lock (_groups.Gate)
         {
             if (!_groups.Reaches(Site, site)) throw new GroupException(GroupError.NoMajority, $"{site} is not reached");
-            if (!string.Equals(Shared.Leader, site, StringComparison.Ordinal)) Shared.Elect(site);
+            if (!string.Equals(Shared.Leader, site, StringComparison.Ordinal)) Elect(site);
+            Shared.Choice.Asked(Now);
         }
 
         _groups.CatchUp();
+    }
+
+    private TimeSpan Now => _groups.Time.GetElapsedTime(0);
+
+    private void Elect(string site)
+    {
+        Shared.Elect(site);
+        Shared.Choice.Stay(Now);
+    }
+
+    // This site has sent an operation. The gate is held.
+    private void ChooseLeader()
+    {
+        Shared.Choice.Count(Site, Now);
+        if (Shared.Choice.Better(Shared.Leader!, Now) is { } better && Shared.Voters.Contains(better) && _groups.Reaches(Shared.Leader!, better)) Elect(better);
     }
 
     private async ValueTask ReachMajorityAsync(CancellationToken cancellation)

@@ -29,8 +29,10 @@ public sealed record SimulatedFaults
 /// <param name="time">The clock.</param>
 /// <param name="chance">Decides delays and faults.</param>
 /// <param name="faults">What goes wrong; nothing when null.</param>
-public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedFaults? faults = null)
+/// <param name="options">How long leaders stay; the defaults when null. Its other times are the real host's.</param>
+public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedFaults? faults = null, GroupOptions? options = null)
 {
+    private readonly GroupOptions _options = options ?? new GroupOptions();
     private readonly Dictionary<GroupId, SharedGroup> _groups = [];
     private readonly Dictionary<string, SimulatedGroupHost> _hosts = new(StringComparer.Ordinal);
     private readonly HashSet<string> _cutOff = new(StringComparer.Ordinal);
@@ -166,7 +168,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
 }
 
 /// <summary>What all sites of a simulated group share. Guarded by the gate of its <see cref="SimulatedGroups"/>.</summary>
-internal sealed class SharedGroup(GroupFounding founding)
+internal sealed class SharedGroup(GroupFounding founding, LeadChoice choice)
 {
     private readonly List<byte[]?> _entries = [];
 
@@ -201,6 +203,9 @@ internal sealed class SharedGroup(GroupFounding founding)
 
     public void Remove(string site)
     {
+    /// <summary>Where its lead belongs.</summary>
+    public LeadChoice Choice => choice;
+
         Voters = Voters.Remove(site);
         Generation++;
         _entries.Add(null);

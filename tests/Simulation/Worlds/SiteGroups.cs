@@ -34,8 +34,8 @@ internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
 
         public GroupStatus Status => inner.Status;
 
-        public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, CancellationToken cancellation = default) =>
-            await world.Begin(() => inner.ProposeAsync(entry, cancellation).AsTask());
+        public async ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default) =>
+            await world.Begin(() => inner.ProposeAsync(entry, drawsLead, cancellation).AsTask());
 
         public async ValueTask<ReadOnlyMemory<byte>> ReadAsync(long index, CancellationToken cancellation = default) =>
             await world.Begin(() => inner.ReadAsync(index, cancellation).AsTask());

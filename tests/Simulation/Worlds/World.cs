@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Cheops.Agent.Mesh;
 using Cheops.Agent.Profiles;
+using Cheops.Raft;
 using Cheops.Raft.Simulated;
 using Cheops.Tests.Simulation.Checkers;
 
@@ -54,12 +55,14 @@ internal sealed class World
         Life = NewLife("world");
         Clock = new LifeClock(_scheduler, Life);
         Links = new MemoryLinks(Clock, ChanceFor("links"));
-        Groups = new SimulatedGroups(Clock, ChanceFor("groups"), new SimulatedFaults
+        var faults = new SimulatedFaults
         {
             LeaderLostPerMille = scenario.LeaderLostPerMille,
             ForgetsCommit = scenario.ForgetsCommit,
             DelayMax = TimeSpan.FromMilliseconds(5 + scenario.JitterMs),
-        });
+        };
+        // Worlds are short: leaders change as often as in a day of a real one.
+        Groups = new SimulatedGroups(Clock, ChanceFor("groups"), faults, new GroupOptions { LeadTimeMin = TimeSpan.FromSeconds(2) });
         Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
         Profiles = ProfileSet.Combine([profile!], out _);
         _sites = scenario.Sites.Index().ToDictionary(site => site.Item, site => new Site(this, site.Item, site.Index + 1), StringComparer.Ordinal);

@@ -73,6 +73,23 @@ public abstract class GroupCluster : IAsyncDisposable
     public async Task RunAsync(Task task)
     {
         while (!task.IsCompleted) await PassAsync();
+    /// <summary>Proposes at a site what draws the lead there, until it is told that it is committed.</summary>
+    public async Task SendAsync(string site, GroupId group)
+    {
+        for (var waited = Stopwatch.StartNew(); ;)
+        {
+            try
+            {
+                await RunAsync(Host(site).Find(group)!.ProposeAsync("operation"u8.ToArray(), drawsLead: true).AsTask());
+                return;
+            }
+            catch (GroupException) when (waited.Elapsed < TimeSpan.FromSeconds(60))
+            {
+                await PassAsync();
+            }
+        }
+    }
+
         await task;
     }
 

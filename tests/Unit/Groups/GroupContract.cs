@@ -11,6 +11,9 @@ public abstract class GroupContract : IAsyncLifetime
 
     protected abstract GroupCluster Make();
 
+    /// <summary>One whose leaders a busy machine does not depose, and do not stay for long.</summary>
+    protected abstract GroupCluster MakePatient();
+
     public Task InitializeAsync()
     {
         Cluster = Make();

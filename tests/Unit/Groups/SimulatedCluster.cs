@@ -15,7 +15,8 @@ public sealed class SimulatedCluster : GroupCluster
     private readonly Dictionary<string, SimulatedGroupHost> _hosts = [];
     private readonly ConcurrentDictionary<(string, GroupId), ListMachine> _machines = new();
 
-    public SimulatedCluster(int seed, SimulatedFaults? faults = null) => _groups = new SimulatedGroups(_time, new Random(seed), faults);
+    public SimulatedCluster(int seed, SimulatedFaults? faults = null, GroupOptions? options = null) =>
+        _groups = new SimulatedGroups(_time, new Random(seed), faults, options);
 
     public override IGroupHost Host(string site) => _hosts[site];
 

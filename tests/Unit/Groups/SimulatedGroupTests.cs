@@ -10,6 +10,8 @@ public sealed class SimulatedGroupTests : GroupContract
 {
     protected override GroupCluster Make() => new SimulatedCluster(1);
 
+    protected override GroupCluster MakePatient() => new SimulatedCluster(1, options: new GroupOptions { LeadTimeMin = TimeSpan.FromMilliseconds(300) });
+
     [Fact]
     public void Lost_leaders_leave_an_entry_committed_or_not_and_the_same_seed_gives_the_same_run()
     {

@@ -1,6 +1,7 @@
 using Cheops.Agent.Replication.State;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
+using Cheops.Raft;
 using Cheops.Raft.Simulated;
 using Cheops.Store.Table;
 using Xunit.Abstractions;
@@ -42,6 +43,27 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         await QuietAsync(all);
         Assert.Equal(["v20"], all.Sites[1].Things.ThingsOf("a"));
         Assert.Equal(sent, all.Sites[1].Things.Changes);
+    }
+
+    [Fact]
+    public async Task The_lead_goes_to_the_site_where_operations_come_in_whatever_the_others_record()
+    {
+        using var all = new SimulatedReplicas(1);
+        foreach (var site in all.Sites) site.Start();
+        await Pass(all, all.Sites[0].FoundAsync());
+        await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await QuietAsync(all);
+        Assert.Equal("Site1", all.Sites[1].Runner!.Group!.Status.Leader);
+        var metaId = all.Sites[0].Runner!.Look(state => state.RecentlyFinished.Single().Key.MetaId);
+        for (var passed = TimeSpan.Zero; passed < new GroupOptions().LeadTimeMin; passed += TimeSpan.FromMilliseconds(5)) await all.PassAsync();
+        // Of one operation three sites record what became of it: were that counted, no site would have enough.
+        for (var number = 2; number <= 2 * Bounds.GroupLeadOperationsMin; number++)
+        {
+            await Pass(all, all.Sites[1].Runner!.SubmitAsync(all.Put(number, "Site2", metaId, "a", $"v{number}"), CancellationToken.None));
+            await QuietAsync(all);
+        }
+
+        Assert.All(all.Sites, site => Assert.Equal("Site2", site.Runner!.Group!.Status.Leader));
     }
 
     [Fact]
