@@ -16,6 +16,9 @@ public sealed class MemoryNetwork
     /// <summary>Share of messages that are lost, in thousandths.</summary>
     public int LostPerMille { get; set; }
 
+    /// <summary>What is measured of the way to a site and back; nothing for one that is not named.</summary>
+    public ConcurrentDictionary<string, TimeSpan> RoundTrips { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Messages delivered.</summary>
     public long Delivered { get; private set; }
 
@@ -83,7 +86,7 @@ public sealed class MemoryNetwork
         public GroupPeer? Peer(string peer)
         {
             var isUp = network.IsUp(site, peer);
-            return new GroupPeer(isUp, network._transports.TryGetValue(peer, out var there) && isUp ? there.Incarnation : "", null);
+            return new GroupPeer(isUp, network._transports.TryGetValue(peer, out var there) && isUp ? there.Incarnation : "", network.RoundTrips.TryGetValue(peer, out var roundTrip) ? roundTrip : null);
         }
 
         public ValueTask SendAsync(string to, ReadOnlyMemory<byte> message, TimeSpan timeToLive)
