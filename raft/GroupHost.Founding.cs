@@ -22,6 +22,8 @@ public sealed partial class GroupHost
         var founding = FoundingCheck.Of(_site.Name, sites, witness);
         if (_groups.TryGetValue(founding.Id, out var known) && known.BelongsHere) return known;
         await Task.WhenAll(founding.Voters.Where(v => !IsHere(v)).Select(v => MeetAsync(v)));
+        if (witness is not null && Own(founding.Id) is null && !await CanWitnessAsync(sites, witness, cancellation))
+            throw new GroupException(GroupError.NotFounded, $"the group of {string.Join(", ", sites)} is not founded: {witness} is not reached, and was not met by both");
         var own = await BeginAsync(founding, cancellation);
         if (own.IsOpen && founding.Voters.Length == 1) return _groups[founding.Id];
 
@@ -52,13 +54,14 @@ public sealed partial class GroupHost
         {
             if (_accepted.TryGetValue(founding.Id, out var accepted)) return accepted;
             if (_groups.TryGetValue(founding.Id, out var group)) return group.Record;
-            // Two sites must both be there. Of more one may be away: if it comes back with other data, the others let these in.
-            var members = founding.Voters.Select(v => new RosterEntry(v, founding.Sites.Length > 2 ? _site.LastIncarnationOf(v) : _site.IncarnationOf(v))).ToArray();
+            // Two sites must both be there. Their witness, or of more sites one, may be away: if it comes back with other data, the
+            // others let these in.
+            var members = founding.Voters.Select(v => new RosterEntry(v, MayBeAway(founding, v) ? _site.LastIncarnationOf(v) : _site.IncarnationOf(v))).ToArray();
             if (members.FirstOrDefault(m => m.Incarnation.IsUnknown) is { Site: { } stranger })
             {
                 throw new GroupException(
                     GroupError.NotFounded,
-                    $"the group of {string.Join(", ", founding.Voters)} is not founded: {stranger} {(founding.Sites.Length > 2 ? "was never met" : "is not reached")}");
+                    $"the group of {string.Join(", ", founding.Voters)} is not founded: {stranger} {(MayBeAway(founding, stranger) ? "was never met" : "is not reached")}");
             }
 
             var record = FoundingRules.Begin(members, founding.Witness is not null, _site.Name);
@@ -70,6 +73,9 @@ public sealed partial class GroupHost
             _foundingGate.Release();
         }
     }
+
+    private static bool MayBeAway(GroupFounding founding, string voter) =>
+        founding.Sites.Length > 2 || string.Equals(voter, founding.Witness, StringComparison.Ordinal);
 
     // What a member answers; null when it has accepted what this site has, else why not.
     private async Task<string?> TellFoundingAsync(string site, GroupId id, CancellationToken cancellation)

@@ -17,13 +17,6 @@ public sealed partial class GroupHost
     private readonly ConcurrentDictionary<string, long> _told = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _metGate = new(1, 1);
 
-    /// <inheritdoc/>
-    public async ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default)
-    {
-        foreach (var group in _groups.Values.Where(g => g.BelongsHere && g.Record.Voters.Contains(site)).ToArray())
-            await group.RemoveAsync(site, cancellation);
-    }
-
     // One meeting with a site at a time; it ends early when the site is not there.
     private Task MeetAsync(string site)
     {

@@ -179,6 +179,8 @@ public sealed partial class GroupHost : IGroupHost
         {
             if (question.Frame.Kind == GroupFrameKind.Found) await AnswerFoundAsync(from, question);
             else if (question.Frame.Kind == GroupFrameKind.Compare) await AnswerCompareAsync(from, question);
+            else if (question.Frame.Kind == GroupFrameKind.HasMet) await AnswerHasMetAsync(from, question);
+            else if (question.Frame.Kind == GroupFrameKind.RemoveSite) await AnswerRemoveSiteAsync(from, question);
             else if (_groups.TryGetValue(question.Frame.Group, out var group)) await group.AnswerAsync(from, question);
             else await RefuseAsync(from, question.Frame, GroupRefusal.UnknownGroup);
         }

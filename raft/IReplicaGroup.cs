@@ -137,11 +137,23 @@ public interface IGroupHost : IAsyncDisposable
     IReplicaGroup? Find(GroupId id);
 
     /// <summary>
+    /// Of other sites the first that can be the witness of two: one that is there; else one that both have met, with the same data,
+    /// so that each of the two votes although it is away.
+    /// </summary>
+    /// <param name="sites">The two, this site among them.</param>
+    /// <param name="candidates">The others, best first.</param>
+    /// <param name="cancellation">Cancels the waiting.</param>
+    /// <returns>The witness; null when none can.</returns>
+    ValueTask<string?> ChooseWitnessAsync(ImmutableArray<string> sites, ImmutableArray<string> candidates, CancellationToken cancellation = default);
+
+    /// <summary>
     /// The group of a set of sites that includes this one; founded when there is none yet. When sites found it at the same
     /// moment, one group comes of it; with different witnesses, the record of the site whose name comes first wins.
     /// </summary>
     /// <param name="sites">In ordinal order, each once, this site among them.</param>
-    /// <param name="witness">For a set of two; one of the mesh's other sites. Null for none: the two must then both be there.</param>
+    /// <param name="witness">
+    /// For a set of two: one of the mesh's other sites, which may be away if both have met it. Null for none. The two must both be there.
+    /// </param>
     /// <param name="cancellation">Cancels the waiting.</param>
     /// <exception cref="GroupException">It was not founded: a member was not reached, or has been wiped and is not yet let in again.</exception>
     ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default);
@@ -150,8 +162,28 @@ public interface IGroupHost : IAsyncDisposable
     /// By decision of a person: a site that will not come back no longer counts in any group here. Each group's remaining members
     /// agree on it, or do not; those that do not keep no other from it.
     /// </summary>
-    /// <exception cref="GroupException">A group has no majority without the site.</exception>
-    ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default);
+    /// <param name="site">The site.</param>
+    /// <param name="cancellation">Ends the waiting; what is not decided by then is told as not done.</param>
+    /// <returns>What became of it in each group here that had the site as a member, in order of their sites.</returns>
+    /// <exception cref="GroupException">It is this site: the others decide that.</exception>
+    ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAsync(string site, CancellationToken cancellation = default);
+
+    /// <summary>Asks another site to do the same with its groups. It refuses while it hears the site.</summary>
+    /// <param name="at">The site that is asked.</param>
+    /// <param name="site">The site that will not come back.</param>
+    /// <param name="evenIfUp">Whether it is removed although the asked one hears it.</param>
+    /// <param name="cancellation">Ends the waiting, not what the other site does.</param>
+    /// <exception cref="GroupException">It refuses, was not reached, or has not answered in time and may be at it still.</exception>
+    ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAtAsync(string at, string site, bool evenIfUp, CancellationToken cancellation = default);
+}
+
+/// <summary>What became of a site's removal from one group.</summary>
+/// <param name="Sites">The group's sites, as it was founded.</param>
+/// <param name="Reason">Why it counts there still, for a person; empty when it does not.</param>
+public sealed record SiteRemoval(ImmutableArray<string> Sites, string Reason)
+{
+    /// <summary>Whether the site counts there no more.</summary>
+    public bool IsDone => Reason.Length == 0;
 }
 
 /// <summary>Carries messages between the hosts of different sites. Messages may be lost; none is doubled or late.</summary>

@@ -64,14 +64,25 @@ internal sealed partial class ReplicaGroup
         await WithinBoundAsync(
             async deadline =>
             {
-                if (!Record.Voters.Contains(site)) return 1;
-                if (_others.Length == 1) return await ChangeAloneAsync(site, default, cancellation);
-                var node = await WakeAsync(campaigns: true, cancellation);
-                if (await LeadingTermAsync(node, cancellation) is not null) return await ChangeAsync(node, site, default, cancellation);
-                if (node.Leader is not { IsRemote: true } leader) return await WaitForLeaderAsync(node, cancellation);
-                return await AskToRemoveAsync(leader.Site, site, deadline, cancellation);
+                if (Record.Voters.Contains(site)) await RemoveOnceAsync(site, deadline, cancellation);
+                // Another change may have come before it, and then it was none.
+                return Record.Voters.Contains(site) ? 0 : 1;
             },
             cancellation);
+    }
+
+    private async ValueTask RemoveOnceAsync(string site, Deadline deadline, CancellationToken cancellation)
+    {
+        if (_others.Length == 1)
+        {
+            await ChangeAloneAsync(site, default, cancellation);
+            return;
+        }
+
+        var node = await WakeAsync(campaigns: true, cancellation);
+        if (await LeadingTermAsync(node, cancellation) is not null) await ChangeAsync(node, site, default, cancellation);
+        else if (node.Leader is { IsRemote: true } leader) await AskToRemoveAsync(leader.Site, site, deadline, cancellation);
+        else await WaitForLeaderAsync(node, cancellation);
     }
 
     private bool Counts(string site, Incarnation incarnation) =>
@@ -167,19 +178,18 @@ internal sealed partial class ReplicaGroup
         }
     }
 
-    private async ValueTask<long> AskToRemoveAsync(string leader, string site, Deadline deadline, CancellationToken cancellation)
+    private async ValueTask AskToRemoveAsync(string leader, string site, Deadline deadline, CancellationToken cancellation)
     {
         try
         {
             var question = new GroupFrame { Kind = GroupFrameKind.Remove };
             var answer = await AskAsync(leader, question, Encoding.ASCII.GetBytes(site), deadline.Left, cancellation);
-            if (answer.A == 0) return await PauseAsync(cancellation);
-            await _applier.WaitAsync(answer.B).WaitAsync(deadline.Left, _site.Time, cancellation);
-            return 1;
+            if (answer.A == 0) await PauseAsync(cancellation);
+            else await _applier.WaitAsync(answer.B).WaitAsync(deadline.Left, _site.Time, cancellation);
         }
         catch (Exception e) when ((e is IOException or TimeoutException) && e is not GroupException)
         {
-            return await PauseAsync(cancellation);
+            await PauseAsync(cancellation);
         }
     }
 
@@ -187,8 +197,8 @@ internal sealed partial class ReplicaGroup
     {
         var site = Encoding.ASCII.GetString(question.Body.Span);
         var node = await WakeAsync(campaigns: false, _site.Closing);
-        var isDone = !Record.Voters.Contains(site) || await ChangeAsync(node, site, default, _site.Closing) == 1;
-        await ReplyAsync(from, question.Frame, isDone ? 1 : 0, _applier.Index);
+        if (Record.Voters.Contains(site)) await ChangeAsync(node, site, default, _site.Closing);
+        await ReplyAsync(from, question.Frame, Record.Voters.Contains(site) ? 0 : 1, _applier.Index);
     }
 
     // Applied: the change is committed, and counts from here on.

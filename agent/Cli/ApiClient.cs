@@ -40,15 +40,17 @@ internal sealed class ApiClient(HostPort address, TimeProvider time)
 
     /// <summary>Asks.</summary>
     /// <exception cref="ApiUnreachableException">There was no answer within <see cref="Bounds.ApiTimeMaxMs"/>, or none in HTTP.</exception>
-    public Task<ApiReply> GetAsync(string target) => SendAsync("GET", target);
+    public Task<ApiReply> GetAsync(string target) => SendAsync("GET", target, Bounds.ApiTimeMaxMs);
 
     /// <summary>Has something changed.</summary>
-    /// <exception cref="ApiUnreachableException">There was no answer within <see cref="Bounds.ApiTimeMaxMs"/>, or none in HTTP.</exception>
-    public Task<ApiReply> PostAsync(string target) => SendAsync("POST", target);
+    /// <param name="target">What, and how.</param>
+    /// <param name="timeMaxMs">How long the answer may take, in milliseconds.</param>
+    /// <exception cref="ApiUnreachableException">There was no answer within that time, or none in HTTP.</exception>
+    public Task<ApiReply> PostAsync(string target, int timeMaxMs = Bounds.ApiTimeMaxMs) => SendAsync("POST", target, timeMaxMs);
 
-    private async Task<ApiReply> SendAsync(string method, string target)
+    private async Task<ApiReply> SendAsync(string method, string target, int timeMaxMs)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Bounds.ApiTimeMaxMs), time);
+        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(timeMaxMs), time);
         try
         {
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
@@ -60,7 +62,7 @@ internal sealed class ApiClient(HostPort address, TimeProvider time)
         }
         catch (OperationCanceledException e)
         {
-            throw new ApiUnreachableException($"the agent at {address} did not answer within {Bounds.ApiTimeMaxMs / 1000} s", e);
+            throw new ApiUnreachableException($"the agent at {address} did not answer within {timeMaxMs / 1000} s", e);
         }
         catch (Exception e) when (e is SocketException or IOException and not ApiUnreachableException)
         {

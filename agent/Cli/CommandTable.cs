@@ -13,7 +13,7 @@ internal static class CommandTable
         AgentCommands.Health,
         SitesCommand.Command,
         MeshCommands.Config,
-        ReplicationCommands.RemoveSite,
+        RemoveSiteCommand.Command,
         ReplicationCommands.Replicants,
         ReplicationCommands.Lead,
         ReplicationCommands.AddSite,

@@ -82,21 +82,6 @@ internal static class ReplicationCommands
         Run = RunLeadAsync,
     };
 
-    /// <summary><c>cheops sites remove</c>.</summary>
-    public static readonly Command RemoveSite = new()
-    {
-        Name = "sites remove",
-        Summary = "let a site that will not come back leave every group",
-        Details = """
-            The remaining members of each group decide it; from then on the site's vote and acknowledgement count no more, and
-            nothing waits for it. Only for a site that is gone: one that comes back has no part in the groups it was removed from.
-            """,
-        Positionals = [new("SITE", "the site")],
-        Options = [CommonOptions.Api, CommonOptions.EnvFile],
-        Examples = ["cheops sites remove Site3"],
-        Run = invocation => ChangeAsync(invocation, $"{ReplicationApi.RemovedSitesPath}/{Uri.EscapeDataString(invocation.Positionals[0])}", $"{invocation.Positionals[0]} counts in no group any more\n"),
-    };
-
     private static readonly Positional Replicant = new("REPLICANT", "its path, or its meta-id, as 'cheops replicants' lists them");
 
     private static readonly Option KeepReplica = new("--keep-replica", "", "the site keeps its replica as an ordinary resource of its own (the default)");
@@ -253,7 +238,7 @@ internal static class ReplicationCommands
         [.. root.GetProperty("groups").EnumerateArray().Select(group => new[]
         {
             string.Join(" & ", SitesOf(group)),
-            Text(group, "witness"),
+            Text(group, "witness") is var witness && witness == "-" && SitesOf(group).Count() == 2 ? "no witness" : witness,
             Text(group, "leader"),
             group.GetProperty("awake").GetBoolean() ? "awake" : "asleep",
             Number(group, "term"),

@@ -53,7 +53,7 @@ internal sealed partial class ReplicationApi(string site, Replicator replicator,
                 (["operations", var id, "done"], _) => await ResolveAsync(id, Resolve.Done, request),
                 (["replicants", var name, "sites"], _) => await MoveAsync(name, request),
                 (["groups", var id, "lead", var to], _) => await LeadAsync(id, to),
-                (["removed-sites", var gone], _) => await RemoveAsync(gone),
+                (["removed-sites", var gone], _) => await RemoveAsync(gone, request),
                 _ => NotAllowed(request.Path),
             };
         }
@@ -125,15 +125,7 @@ internal sealed partial class ReplicationApi(string site, Replicator replicator,
             return ApiAnswer.Failure(site, 504, "not-led", "The site does not lead yet", $"{to} does not lead within {Bounds.ApiTimeMaxMs / 1000} s");
         }
 
-        return ApiAnswer.Json(200, json => Write(json, "leader", to));
-    }
-
-    private static void Write(Utf8JsonWriter json, string name, string value) => json.WriteString(name, value);
-
-    private async Task<ApiAnswer> RemoveAsync(string gone)
-    {
-        await replicator.RemoveSiteAsync(gone);
-        return ApiAnswer.Json(200, json => Write(json, "removed", gone));
+        return ApiAnswer.Json(200, json => json.WriteString("leader", to));
     }
 
     // ---- replicants -------------------------------------------------------------------------------------------------

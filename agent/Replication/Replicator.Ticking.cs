@@ -1,6 +1,5 @@
 using Cheops.Agent.Mesh;
 using Cheops.Proto;
-using Cheops.Raft;
 
 namespace Cheops.Agent.Replication;
 
@@ -19,7 +18,7 @@ internal sealed partial class Replicator
                 _parts.SiteKeys.Heard(_parts.Mesh.Sites.Where(site => !site.IsSelf).Select(site => (site.Name, site.SealingKey)));
                 Mover.Tick();
                 await ReplaceSilentDecidersAsync();
-                foreach (var runner in LedHere) await runner.RecordRemovedAsync(_closing.Token);
+                foreach (var runner in LedHere) await TryRecordRemovedAsync(runner);
                 if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
             }
             catch (OperationCanceledException) when (_closing.IsCancellationRequested)
@@ -72,13 +71,5 @@ internal sealed partial class Replicator
         {
             _checkpointing.Release();
         }
-    }
-
-    /// <summary>By decision of a person, a site that will not come back no longer counts in any group here.</summary>
-    /// <exception cref="GroupException">A group has no majority without it.</exception>
-    public async Task RemoveSiteAsync(string site)
-    {
-        await Host.RemoveSiteAsync(site, _closing.Token);
-        foreach (var runner in Groups) await runner.RecordRemovedAsync(_closing.Token);
     }
 }

@@ -284,17 +284,23 @@ internal sealed partial class Replicator : IAsyncDisposable
     private async Task<GroupRunner> FoundAsync(ImmutableArray<string> sites, CancellationToken cancellation)
     {
         if (_runners.TryGetValue(GroupId.Of(sites.AsSpan()), out var runner) && runner.Group is not null) return runner;
-        var group = await Host.FoundAsync(sites, WitnessFor(sites), cancellation);
+        var group = await Host.FoundAsync(sites, await WitnessForAsync(sites, cancellation), cancellation);
+        if (sites.Length == 2 && group.Founding.Witness is null) _parts.Warn($"the group of {string.Join(" & ", sites)} has no witness, for good: when it was founded no third site was there, or known to both; nothing is changed at either while the other is not reached");
         return RunnerOf(group.Founding);
     }
 
-    // Two sites alone cannot outvote a partition: the nearest third one votes with them.
-    private string? WitnessFor(ImmutableArray<string> sites) => sites.Length != 2
+    // Two sites alone cannot outvote a partition: the nearest third one votes with them; one that is away, when it is back.
+    private async ValueTask<string?> WitnessForAsync(ImmutableArray<string> sites, CancellationToken cancellation) => sites.Length != 2
         ? null
-        : _parts.Mesh.Sites
-            .Where(site => site.State == SiteState.Up && !sites.Contains(site.Name))
-            .OrderBy(site => site.RoundTrip ?? TimeSpan.MaxValue).ThenBy(site => site.Name, StringComparer.Ordinal)
-            .FirstOrDefault()?.Name;
+        : await Host.ChooseWitnessAsync(
+            sites,
+            [
+                .. _parts.Mesh.Sites
+                    .Where(site => !site.IsSelf && !sites.Contains(site.Name))
+                    .OrderBy(site => site.State != SiteState.Up).ThenBy(site => site.RoundTrip ?? TimeSpan.MaxValue).ThenBy(site => site.Name, StringComparer.Ordinal)
+                    .Select(site => site.Name),
+            ],
+            cancellation);
 
     private async ValueTask AnswerAsync(Routed routed, GroupRunner runner, OperationState state, KeptAnswer? answer)
     {

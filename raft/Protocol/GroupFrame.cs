@@ -33,6 +33,10 @@ internal enum GroupFrameKind : byte
     Compare = 12,
     /// <summary>Remove a member.</summary>
     Remove = 14,
+    /// <summary>Remove a site from all groups of the asked.</summary>
+    RemoveSite = 15,
+    /// <summary>Have you met this site, with these data?</summary>
+    HasMet = 16,
     /// <summary>Answers a question.</summary>
     Reply = 64,
     /// <summary>Says why a question is not answered.</summary>
@@ -60,6 +64,8 @@ internal enum GroupRefusal : byte
     NotMember = 7,
     /// <summary>The asked has not met every other member: it does not vote.</summary>
     NotMet = 8,
+    /// <summary>The site that is to be removed is there.</summary>
+    IsUp = 9,
 }
 
 /// <summary>What reading a frame gave.</summary>

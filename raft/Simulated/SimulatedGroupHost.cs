@@ -36,6 +36,14 @@ public sealed class SimulatedGroupHost : IGroupHost
     }
 
     /// <inheritdoc/>
+    public async ValueTask<string?> ChooseWitnessAsync(
+        ImmutableArray<string> sites, ImmutableArray<string> candidates, CancellationToken cancellation = default)
+    {
+        await _groups.DelayAsync(cancellation);
+        return candidates.FirstOrDefault(one => _groups.HostReached(Site, one) is not null) ?? candidates.FirstOrDefault(_groups.WasThere);
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default)
     {
         var founding = FoundingCheck.Of(Site, sites, witness);
@@ -48,21 +56,23 @@ public sealed class SimulatedGroupHost : IGroupHost
     }
 
     /// <inheritdoc/>
-    public async ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default)
+    public async ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAsync(string site, CancellationToken cancellation = default)
+    {
+        if (string.Equals(site, Site, StringComparison.Ordinal)) throw new GroupException(GroupError.NotMember, "a site does not remove itself");
+        await _groups.DelayAsync(cancellation);
+        var removals = _groups.RemoveFromAll(site, Site);
+        _groups.CatchUp();
+        return [.. removals.OrderBy(one => string.Join('&', one.Sites), StringComparer.Ordinal)];
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAtAsync(
+        string at, string site, bool evenIfUp, CancellationToken cancellation = default)
     {
         await _groups.DelayAsync(cancellation);
-        foreach (var group in _groups.GroupsOf(site).Where(g => g.Voters.Contains(Site)))
-        {
-            lock (_groups.Gate)
-            {
-                var there = group.Voters.Count(v => !string.Equals(v, site, StringComparison.Ordinal) && _groups.Reaches(Site, v));
-                if (there < Math.Min(group.Voters.Length - 1, (group.Voters.Length / 2) + 1))
-                    throw new GroupException(GroupError.NoMajority, $"group {group.Founding.Id} has no majority without {site}");
-                group.Remove(site);
-            }
-        }
-
-        _groups.CatchUp();
+        if (_groups.HostReached(Site, at) is not { } there) throw new GroupException(GroupError.Unknown, $"{at} did not answer", false);
+        if (!evenIfUp && _groups.HostReached(at, site) is not null) throw new GroupException(GroupError.NotMember, $"{at} refuses: {site} is up there");
+        return await there.RemoveSiteAsync(site, cancellation);
     }
 
     /// <inheritdoc/>

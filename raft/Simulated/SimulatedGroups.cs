@@ -35,6 +35,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
     private readonly GroupOptions _options = options ?? new GroupOptions();
     private readonly Dictionary<GroupId, SharedGroup> _groups = [];
     private readonly Dictionary<string, SimulatedGroupHost> _hosts = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _everThere = new(StringComparer.Ordinal);
     private readonly HashSet<string> _cutOff = new(StringComparer.Ordinal);
     private readonly HashSet<(string, string)> _cut = [];
 
@@ -55,6 +56,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
         lock (Gate)
         {
             _hosts[site] = host;
+            _everThere.Add(site);
             groups = [.. _groups.Values.Where(g => g.Known.ContainsKey(site))];
         }
 
@@ -110,6 +112,12 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
 
     internal bool Tosses() => chance.Next(2) == 0;
 
+    /// <summary>Whether a site was ever there: then all others have met it.</summary>
+    internal bool WasThere(string site)
+    {
+        lock (Gate) return _everThere.Contains(site);
+    }
+
     /// <summary>Founds a group, or finds the one that is there. The gate is held.</summary>
     internal SharedGroup? FindOrFound(GroupFounding founding, string site)
     {
@@ -117,7 +125,8 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
         // Two sites must both be there; of more, a majority.
         var there = founding.Sites.Count(s => Reaches(site, s));
         if (there < (founding.Sites.Length == 2 ? 2 : (founding.Sites.Length / 2) + 1)) return null;
-        group = new SharedGroup(founding);
+        if (founding.Witness is { } witness && !_everThere.Contains(witness)) return null;
+        group = new SharedGroup(founding, new LeadChoice(_options));
         foreach (var voter in founding.Voters) group.Known[voter] = 0;
         _groups.Add(founding.Id, group);
         return group;
@@ -131,9 +140,29 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
         foreach (var host in hosts) host.Open(group);
     }
 
-    internal ImmutableArray<SharedGroup> GroupsOf(string site)
+    /// <summary>The host of a site, when another one reaches it.</summary>
+    internal SimulatedGroupHost? HostReached(string from, string site)
     {
-        lock (Gate) return [.. _groups.Values.Where(g => g.Voters.Contains(site))];
+        lock (Gate) return Reaches(from, site) ? _hosts[site] : null;
+    }
+
+    /// <summary>A site leaves the groups of another one: each where the rest is a majority that is reached.</summary>
+    internal ImmutableArray<SiteRemoval> RemoveFromAll(string site, string asked)
+    {
+        lock (Gate)
+        {
+            return [.. _groups.Values.Where(g => g.Founding.Voters.Contains(site) && g.Voters.Contains(asked)).Select(g => RemoveFrom(g, site, asked))];
+        }
+    }
+
+    private SiteRemoval RemoveFrom(SharedGroup group, string site, string asked)
+    {
+        var (sites, voters) = (group.Founding.Sites, group.Voters);
+        if (!voters.Contains(site)) return new SiteRemoval(sites, "");
+        var there = voters.Count(v => !string.Equals(v, site, StringComparison.Ordinal) && Reaches(asked, v));
+        if (there < Math.Min(voters.Length - 1, (voters.Length / 2) + 1)) return new SiteRemoval(sites, $"group {group.Founding.Id} has no majority without {site}");
+        group.Remove(site);
+        return new SiteRemoval(sites, "");
     }
 
     /// <summary>Every site that can be told what is committed is told, each after its own delay.</summary>
@@ -174,6 +203,9 @@ internal sealed class SharedGroup(GroupFounding founding, LeadChoice choice)
 
     public GroupFounding Founding => founding;
 
+    /// <summary>Where its lead belongs.</summary>
+    public LeadChoice Choice => choice;
+
     public ImmutableArray<string> Voters { get; private set; } = founding.Voters;
 
     public Dictionary<string, long> Known { get; } = new(StringComparer.Ordinal);
@@ -203,9 +235,6 @@ internal sealed class SharedGroup(GroupFounding founding, LeadChoice choice)
 
     public void Remove(string site)
     {
-    /// <summary>Where its lead belongs.</summary>
-    public LeadChoice Choice => choice;
-
         Voters = Voters.Remove(site);
         Generation++;
         _entries.Add(null);

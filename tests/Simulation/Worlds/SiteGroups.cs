@@ -14,11 +14,18 @@ internal sealed class SiteGroups(Life world, IGroupHost inner) : IGroupHost
 
     public IReplicaGroup? Find(GroupId id) => inner.Find(id) is { } group ? new Group(world, group) : null;
 
+    public async ValueTask<string?> ChooseWitnessAsync(
+        ImmutableArray<string> sites, ImmutableArray<string> candidates, CancellationToken cancellation = default) =>
+        await world.Begin(() => inner.ChooseWitnessAsync(sites, candidates, cancellation).AsTask());
+
     public async ValueTask<IReplicaGroup> FoundAsync(ImmutableArray<string> sites, string? witness, CancellationToken cancellation = default) =>
         new Group(world, await world.Begin(() => inner.FoundAsync(sites, witness, cancellation).AsTask()));
 
-    public async ValueTask RemoveSiteAsync(string site, CancellationToken cancellation = default) =>
-        await world.Begin(() => Done(inner.RemoveSiteAsync(site, cancellation)));
+    public async ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAsync(string site, CancellationToken cancellation = default) =>
+        await world.Begin(() => inner.RemoveSiteAsync(site, cancellation).AsTask());
+
+    public async ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAtAsync(string at, string site, bool evenIfUp, CancellationToken cancellation = default) =>
+        await world.Begin(() => inner.RemoveSiteAtAsync(at, site, evenIfUp, cancellation).AsTask());
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 

@@ -72,9 +72,12 @@ internal sealed class SimulatedSites : IAsyncDisposable
     /// <summary>From now on the sites replicate.</summary>
     public async Task ReplicateAsync(int seed, CredentialSeal seal)
     {
-        var groups = new SimulatedGroups(Time, new Random(seed));
-        foreach (var site in _sites.Values) await site.ReplicateAsync(groups, seal, new Random(++seed));
+        Groups = new SimulatedGroups(Time, new Random(seed));
+        foreach (var site in _sites.Values) await site.ReplicateAsync(Groups, seal, new Random(++seed));
     }
+
+    /// <summary>Their groups; null before they replicate.</summary>
+    public SimulatedGroups? Groups { get; private set; }
 
     /// <summary>Lets time pass until something is done.</summary>
     public async Task<T> WithTimeAsync<T>(Task<T> task)
@@ -151,6 +154,9 @@ internal sealed class SimulatedSites : IAsyncDisposable
         /// <summary>Its replication; null before there is one.</summary>
         public Replicator? Replicator { get; private set; }
 
+        /// <summary>Its groups' host; null before there is one.</summary>
+        public SimulatedGroupHost? Host { get; private set; }
+
         /// <summary>Finds what other sites have; null before it replicates.</summary>
         public Elsewhere? Elsewhere { get; private set; }
 
@@ -183,7 +189,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 {
                     lock (chance) chance.NextBytes(bytes);
                 },
-                OpenHost = machines => new(groups.Join(Name, machines)),
+                OpenHost = machines => new(Host = groups.Join(Name, machines)),
                 Warn = Warnings.Enqueue,
             });
             Elsewhere = new Elsewhere(Name, this, Replicator, _deadlines, _all.Time);

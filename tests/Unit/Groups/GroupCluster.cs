@@ -37,6 +37,16 @@ public abstract class GroupCluster : IAsyncDisposable
     /// <summary>Founds a group of sites of which some may be away.</summary>
     public Task<IReplicaGroup> FoundAwayAsync(params string[] sites) => RunAsync(Host(sites[0]).FoundAsync([.. sites], null).AsTask());
 
+    /// <summary>Waits until sites have met another one that comes later in order, so that each votes with it.</summary>
+    public async Task MeetAsync(string later, params string[] sites)
+    {
+        foreach (var site in sites)
+        {
+            var pair = await RunAsync(Host(site).FoundAsync([site, later], null).AsTask());
+            await InsistAsync(() => pair, "met");
+        }
+    }
+
     /// <summary>The group at another site, once it is known there.</summary>
     public async Task<IReplicaGroup> FindAsync(string site, GroupId group)
     {
@@ -63,16 +73,6 @@ public abstract class GroupCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits for a task while time passes.</summary>
-    public async Task<T> RunAsync<T>(Task<T> task)
-    {
-        while (!task.IsCompleted) await PassAsync();
-        return await task;
-    }
-
-    public async Task RunAsync(Task task)
-    {
-        while (!task.IsCompleted) await PassAsync();
     /// <summary>Proposes at a site what draws the lead there, until it is told that it is committed.</summary>
     public async Task SendAsync(string site, GroupId group)
     {
@@ -90,6 +90,16 @@ public abstract class GroupCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits for a task while time passes.</summary>
+    public async Task<T> RunAsync<T>(Task<T> task)
+    {
+        while (!task.IsCompleted) await PassAsync();
+        return await task;
+    }
+
+    public async Task RunAsync(Task task)
+    {
+        while (!task.IsCompleted) await PassAsync();
         await task;
     }
 

@@ -100,6 +100,37 @@ public abstract class GroupContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_witness_that_both_have_met_may_be_away_and_votes_when_it_is_back()
+    {
+        foreach (var site in new[] { "A", "B", "W" }) await Cluster.StartAsync(site);
+        await Cluster.MeetAsync("W", "A", "B");
+        await Cluster.CrashAsync("W");
+        Assert.Equal("W", await Cluster.RunAsync(Cluster.Host("A").ChooseWitnessAsync(["A", "B"], ["X", "W"]).AsTask()));
+        var group = await Cluster.RunAsync(Cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask());
+        var id = group.Founding.Id;
+        await Cluster.InsistAsync(() => group, "both");
+        await AssertAlikeAsync(group, 1, "A", "B");
+
+        await Cluster.StartAsync("W");
+        Assert.Equal("W", (await Cluster.FindAsync("W", id)).Founding.Witness);
+        await Cluster.CrashAsync("B");
+        await Cluster.InsistAsync(() => group, "with W");
+        Assert.Equal(["both", "with W"], Cluster.Machine("A", id).Entries);
+    }
+
+    [Fact]
+    public async Task A_site_that_was_never_met_is_no_witness()
+    {
+        foreach (var site in new[] { "A", "B" }) await Cluster.StartAsync(site);
+        Assert.Null(await Cluster.RunAsync(Cluster.Host("A").ChooseWitnessAsync(["A", "B"], ["W"]).AsTask()));
+        var e = await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(Cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask()));
+        Assert.Equal(GroupError.NotFounded, e.Error);
+        var group = await Cluster.RunAsync(Cluster.Host("A").FoundAsync(["A", "B"], null).AsTask());
+        await Cluster.ProposeAsync(group, "without");
+        Assert.Null(group.Founding.Witness);
+    }
+
+    [Fact]
     public async Task A_site_cut_off_commits_nothing_and_says_so()
     {
         var group = await Cluster.FoundAsync("A", "B", "C");
@@ -189,6 +220,81 @@ public abstract class GroupContract : IAsyncLifetime
         await AssertAlikeAsync(group, 4, "A", "B", "C");
         var e = await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(group.LeadAsync("Z").AsTask()));
         Assert.Equal(GroupError.NotMember, e.Error);
+    }
+
+    [Fact]
+    public async Task The_lead_goes_to_the_site_that_clearly_sends_most_unless_it_was_asked_to_be_elsewhere()
+    {
+        await using var cluster = MakePatient();
+        foreach (var site in new[] { "A", "B", "C", "D" }) await cluster.StartAsync(site);
+        var (left, asked, shared) = (await cluster.FoundAsync("A", "B"), await cluster.FoundAsync("A", "B", "C"), await cluster.FoundAsync("A", "B", "D"));
+        foreach (var group in new[] { left, asked, shared })
+        {
+            await cluster.FindAsync("B", group.Founding.Id);
+            await cluster.ProposeAsync(group, "first");
+        }
+
+        var leader = left.Status.Leader!;
+        var sender = leader == "A" ? "B" : "A";
+        await cluster.RunAsync(asked.LeadAsync(leader).AsTask());
+        var (leaderOfShared, termOfShared) = (shared.Status.Leader, shared.Status.Term);
+        // There and back: while the lead of one group has moved twice, the others' might have.
+        foreach (var site in new[] { sender, leader })
+        {
+            for (var sent = 0; left.Status.Leader != site; sent++)
+            {
+                Assert.True(sent < 10_000, $"{site} has sent {sent} operations and does not lead");
+                await cluster.SendAsync(site, left.Founding.Id);
+                await cluster.SendAsync(sender, asked.Founding.Id);
+                await cluster.SendAsync(sender, shared.Founding.Id);
+                await cluster.SendAsync(leader, shared.Founding.Id);
+            }
+        }
+
+        Assert.Equal(leader, asked.Status.Leader);
+        Assert.Equal((leaderOfShared, termOfShared), (shared.Status.Leader, shared.Status.Term));
+        var count = cluster.Machine("A", left.Founding.Id).Entries.Count;
+        await cluster.ProposeAsync(left, "last");
+        await cluster.UntilAsync(() => cluster.Machine("B", left.Founding.Id).Entries.Count > count, "B has the last one");
+        Assert.Equal(cluster.Machine("A", left.Founding.Id).Applied, cluster.Machine("B", left.Founding.Id).Applied);
+    }
+
+    [Fact]
+    public async Task A_site_leaves_the_groups_of_other_sites_too_and_a_group_that_cannot_decide_keeps_no_other_from_it()
+    {
+        foreach (var site in new[] { "A", "B", "C", "D" }) await Cluster.StartAsync(site);
+        var (all, left) = (await Cluster.FoundAsync("A", "B", "C"), await Cluster.FoundAsync("A", "C", "D"));
+        var there = await Cluster.FoundAsync("B", "C");
+        foreach (var group in new[] { all, left, there }) await Cluster.ProposeAsync(group, "first");
+        await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(Cluster.Host("A").RemoveSiteAtAsync("B", "C", evenIfUp: false).AsTask()));
+        await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(Cluster.Host("A").RemoveSiteAsync("A").AsTask()));
+        Assert.Empty(there.Status.Removed);
+
+        await Cluster.CrashAsync("C");
+        await Cluster.CrashAsync("D");
+        var here = await Cluster.RunAsync(Cluster.Host("A").RemoveSiteAsync("C").AsTask());
+        Assert.Equal(["A & B & C: True", "A & C & D: False"], here.Select(Told));
+        Assert.Contains("no majority", here[1].Reason, StringComparison.Ordinal);
+        Assert.Equal(
+            ["A & B & C: True", "B & C: True"], (await Cluster.RunAsync(Cluster.Host("A").RemoveSiteAtAsync("B", "C", evenIfUp: false).AsTask())).Select(Told));
+        await Assert.ThrowsAsync<GroupException>(() => Cluster.RunAsync(Cluster.Host("A").RemoveSiteAtAsync("D", "C", evenIfUp: false).AsTask()));
+        await Cluster.InsistAsync(() => there, "alone");
+        Assert.Equal("C", Assert.Single(there.Status.Removed));
+        Assert.Equal("C", Assert.Single(all.Status.Removed));
+        Assert.Empty(left.Status.Removed);
+
+        static string Told(SiteRemoval removal) => $"{string.Join(" & ", removal.Sites)}: {removal.IsDone}";
+    }
+
+    [Fact]
+    public async Task A_site_that_is_up_leaves_when_that_is_said()
+    {
+        var group = await Cluster.FoundAsync("A", "B", "C");
+        await Cluster.StartAsync("D");
+        await Cluster.ProposeAsync(group, "first");
+        Assert.True(Assert.Single(await Cluster.RunAsync(Cluster.Host("D").RemoveSiteAtAsync("A", "C", evenIfUp: true).AsTask())).IsDone);
+        Assert.Equal("C", Assert.Single(group.Status.Removed));
+        await Cluster.InsistAsync(() => group, "without C");
     }
 
     [Fact]

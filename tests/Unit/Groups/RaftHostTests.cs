@@ -135,6 +135,36 @@ public sealed class RaftHostTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_witness_that_was_away_at_the_founding_and_has_lost_its_data_is_let_in()
+    {
+        foreach (var site in new[] { "A", "B", "W" }) await _cluster.StartAsync(site);
+        await _cluster.MeetAsync("W", "A", "B");
+        await _cluster.CrashAsync("W");
+        var group = await _cluster.RunAsync(_cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask());
+        var id = group.Founding.Id;
+        await _cluster.InsistAsync(() => group, "one");
+        _cluster.Wipe("W");
+        await _cluster.StartAsync("W");
+        await _cluster.UntilAsync(() => _cluster.Host("W").Find(id)?.Status is { Generation: 2 } && _cluster.Machine("W", id).Entries is ["one"], "W is let in");
+        await _cluster.CrashAsync("B");
+        await _cluster.InsistAsync(() => group, "two");
+        await _cluster.UntilAsync(() => _cluster.Machine("W", id).Entries is ["one", "two"], "W counts");
+    }
+
+    [Fact]
+    public async Task A_site_that_only_one_of_two_has_met_is_their_witness_only_while_it_is_there()
+    {
+        _cluster.Network.Cut("B", "W", true);
+        foreach (var site in new[] { "A", "B", "W" }) await _cluster.StartAsync(site);
+        await _cluster.MeetAsync("W", "A");
+        Assert.Equal("W", await _cluster.Host("A").ChooseWitnessAsync(["A", "B"], ["W"]));
+        await _cluster.CrashAsync("W");
+        Assert.Null(await _cluster.RunAsync(_cluster.Host("A").ChooseWitnessAsync(["A", "B"], ["W"]).AsTask()));
+        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask()));
+        Assert.Equal(GroupError.NotFounded, e.Error);
+    }
+
+    [Fact]
     public async Task A_site_that_is_removed_counts_no_longer()
     {
         var group = await _cluster.FoundAsync("A", "B", "C");
@@ -142,7 +172,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         await _cluster.FindAsync("B", id);
         await _cluster.ProposeAsync(group, "one");
         await _cluster.CrashAsync("C");
-        await _cluster.RunAsync(_cluster.Host("B").RemoveSiteAsync("C").AsTask());
+        Assert.True(Assert.Single(await _cluster.RunAsync(_cluster.Host("B").RemoveSiteAsync("C").AsTask())).IsDone);
         Assert.True(_cluster.Host("B").Find(id)!.Status.Removed is ["C"]);
         await _cluster.UntilAsync(() => group.Status.Generation == 2, "A knows");
         await _cluster.InsistAsync(() => group, "two");
@@ -160,8 +190,10 @@ public sealed class RaftHostTests : IAsyncLifetime
         await _cluster.ProposeAsync(group, "one");
         await _cluster.CrashAsync("B");
         await _cluster.CrashAsync("C");
-        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("C").AsTask()));
-        Assert.Equal(GroupError.NoMajority, e.Error);
+        var removal = Assert.Single(await _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("C").AsTask()));
+        Assert.Equal("A & B & C", string.Join(" & ", removal.Sites));
+        Assert.Contains("no majority", removal.Reason, StringComparison.Ordinal);
+        Assert.Empty(group.Status.Removed);
     }
 
     [Fact]
@@ -170,7 +202,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         var group = await _cluster.FoundAsync("A", "B");
         await _cluster.ProposeAsync(group, "one");
         await _cluster.CrashAsync("B");
-        await _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("B").AsTask());
+        Assert.True(Assert.Single(await _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("B").AsTask())).IsDone);
         await _cluster.ProposeAsync(group, "two");
         Assert.Equal(["one", "two"], _cluster.Machine("A", group.Founding.Id).Entries);
     }

@@ -189,7 +189,7 @@ internal sealed class SimulatedReplicas : IDisposable
         /// <summary>By decision of a person, a site leaves the group.</summary>
         public async Task RemoveAsync(string gone)
         {
-            await _host!.RemoveSiteAsync(gone);
+            Assert.All(await _host!.RemoveSiteAsync(gone), removal => Assert.Equal("", removal.Reason));
             await Runner!.RecordRemovedAsync(CancellationToken.None);
         }
 
