@@ -83,7 +83,8 @@ public sealed partial class GroupHost
         {
             using var bound = CancellationTokenSource.CreateLinkedTokenSource(_site.Closing);
             bound.CancelAfter(TimeSpan.FromMilliseconds(Bounds.SiteRemovalTimeMaxMs));
-            var removals = await RemoveSiteAsync(site, bound.Token);
+            // Should one message not take all, it takes what a person has to know.
+            var removals = (await RemoveSiteAsync(site, bound.Token)).OrderBy(one => one.IsDone);
             await _site.Post.AnswerAsync(from, question.Frame, new GroupFrame { Kind = GroupFrameKind.Reply }, RemovedGroups.ToBytes(removals));
         }
     }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Text;
+using System.Text.Unicode;
 using Cheops.Proto;
 
 namespace Cheops.Raft.Protocol;
@@ -14,14 +15,14 @@ internal static class RemovedGroups
     /// <summary>Bytes of the reason of one group; longer ones are cut.</summary>
     public const int ReasonSizeMax = 256;
 
-    /// <summary>Writes as many as one message takes, those that were refused first.</summary>
+    /// <summary>Writes as many as one message takes, in their order.</summary>
     public static byte[] ToBytes(IEnumerable<SiteRemoval> removals)
     {
         using var bytes = new MemoryStream();
-        foreach (var removal in removals.OrderBy(one => one.IsDone))
+        foreach (var removal in removals)
         {
             var one = ToBytes(removal);
-            if (bytes.Length + one.Length > Bounds.GroupEntrySizeMax) break;
+            if (bytes.Length + one.Length > Bounds.GroupMessageSizeMax - GroupFrame.HeaderSize) break;
             bytes.Write(one);
         }
 
@@ -48,7 +49,7 @@ internal static class RemovedGroups
 
             if (bytes.Length < 2 || BinaryPrimitives.ReadUInt16LittleEndian(bytes) is > ReasonSizeMax) return null;
             var size = BinaryPrimitives.ReadUInt16LittleEndian(bytes);
-            if (bytes.Length < 2 + size) return null;
+            if (bytes.Length < 2 + size || !Utf8.IsValid(bytes.Slice(2, size))) return null;
             removals.Add(new SiteRemoval(sites.MoveToImmutable(), Encoding.UTF8.GetString(bytes.Slice(2, size))));
             bytes = bytes[(2 + size)..];
         }

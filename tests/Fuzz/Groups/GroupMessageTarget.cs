@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
+using Cheops.Raft;
 using Cheops.Raft.Protocol;
 using static Cheops.Tests.Fuzz.FuzzException;
 
@@ -56,8 +57,9 @@ internal sealed class GroupMessageTarget : IFuzzTarget
             GroupFrameKind.Append => Entries(body),
             GroupFrameKind.Found => Record(body.Span),
             GroupFrameKind.Compare => Compared(body.Span),
-            // No message carries these, but records do.
-            GroupFrameKind.Remove => Met(body.Span),
+            GroupFrameKind.HasMet => Met(body.Span),
+            // What the answer to it carries.
+            GroupFrameKind.RemoveSite => Removed(body.Span),
             GroupFrameKind.Fragment => Fragment(frame, body.Span),
             _ => 0,
         };
@@ -67,7 +69,8 @@ internal sealed class GroupMessageTarget : IFuzzTarget
     {
         if (kind == GroupFrameKind.Found) return Founding.ToBytes();
         if (kind == GroupFrameKind.Compare) return ComparedGroup.ToBytes([new ComparedGroup(GroupId.Of(["A"]), 1, new Incarnation(1), 2, 3, 4)]);
-        if (kind == GroupFrameKind.Remove) return MetSites.ToBytes([new("A", new Incarnation(1)), new("B", new Incarnation(2))]);
+        if (kind == GroupFrameKind.RemoveSite) return RemovedGroups.ToBytes([new SiteRemoval(["A", "B"], "no majority"), new SiteRemoval(["B", "C", "D"], "")]);
+        if (kind == GroupFrameKind.HasMet) return MetSites.ToBytes([new("A", new Incarnation(1)), new("B", new Incarnation(2))]);
         if (kind == GroupFrameKind.Fragment) return new byte[180];
         if (kind != GroupFrameKind.Append) return [1, 2, 3];
         LoggedEntry[] entries = [LoggedEntry.Make(3, EntryKind.Begin, 0, []), LoggedEntry.Make(3, EntryKind.Proposed, 1, [1, 2]), LoggedEntry.Make(4, EntryKind.Roster, 1, Founding.ToBytes())];
@@ -83,6 +86,13 @@ internal sealed class GroupMessageTarget : IFuzzTarget
         EntryBatch.Write(again, CollectionsMarshal.AsSpan(entries));
         Demand(body.Span.SequenceEqual(again), "entries are written as they were read");
         return 2 + Math.Min(entries.Count, 5);
+    }
+
+    private static int Removed(ReadOnlySpan<byte> body)
+    {
+        if (RemovedGroups.Read(body) is not { } removals) return 1;
+        Demand(body.SequenceEqual(RemovedGroups.ToBytes(removals)), "removed groups are written as they were read");
+        return 2 + Math.Min(removals.Length, 5);
     }
 
     private static int Record(ReadOnlySpan<byte> body)
