@@ -14,6 +14,7 @@ public sealed class BoundsTests
             Bounds.TableKeySizeMax + Bounds.TableValueSizeMax < (1 << Bounds.TablePageSizeBits) - 4096, "a record of the table fits on a page");
         Assert.True(Bounds.OperationTurnMaxMs + 10_000 < Bounds.OperationWaitMaxMs, "that an operation had no turn is recorded while its client waits");
         Assert.True(Bounds.AppliedManyMax * (Bounds.LocalIdSizeMax + 64) < Bounds.GroupEntrySizeMax, "what is told of together fits into an entry");
+        Assert.True(2 * Bounds.NameSearchTimeMaxMs < Bounds.ApiTimeMaxMs, "a command is still there when a search for a name was given up");
         Assert.True(Bounds.ElsewhereTimeMaxMs < Bounds.ElsewhereKeepMs, "what sites are still asked of is not forgotten");
     }
 }
