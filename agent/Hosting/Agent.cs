@@ -332,7 +332,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
     public Readiness Readiness => new(_bound, [.. _settings.Services.Select(service => service.Name)], _draining);
 
     /// <inheritdoc/>
-    public ImmutableArray<SiteStatus> Sites => _mesh.Node.Sites;
+    public ImmutableArray<SiteStatus> Sites => _mesh.Node.SitesNow;
 
     /// <inheritdoc/>
     public ScopeExplanation Explain(string scope, string service) =>

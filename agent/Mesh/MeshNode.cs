@@ -69,6 +69,12 @@ public sealed class MeshNode : IMesh, ILinkOwner, IDisposable
         }
     }
 
+    /// <summary>
+    /// The same, made anew: <see cref="SiteStatus.HeardAt"/> by the time of day as it is now. In <see cref="Sites"/> it is as it was when
+    /// something was heard last: after a jump of the time of day, ages counted from there would be wrong.
+    /// </summary>
+    public ImmutableArray<SiteStatus> SitesNow => Snapshot();
+
     /// <inheritdoc/>
     public Func<InboundStream, Task> StreamHandler
     {

@@ -64,6 +64,7 @@ internal sealed partial class LinkSession
     private ulong _acknowledgeUpTo;
     private bool _acknowledging;
     private bool _warnedVersion;
+    private ImmutableDictionary<string, TimeSpan> _roundTripsFromThere = ImmutableDictionary<string, TimeSpan>.Empty;
     private volatile bool _ended;
 
     public LinkSession(string self, string peer, uint session, ILinkTransport transport, ILinkOwner owner, WindowBudget budget, TimeProvider time)
@@ -90,7 +91,15 @@ internal sealed partial class LinkSession
     public WindowBudget Budget { get; }
 
     /// <summary>What the peer's last heartbeat said.</summary>
-    public HeartbeatStatus PeerStatus { get; private set; } = new();
+    public HeartbeatStatus PeerStatus
+    {
+        get;
+        private set
+        {
+            field = value;
+            _roundTripsFromThere = value.RoundTrips.ToImmutableDictionary(pair => pair.Key, pair => TimeSpan.FromMicroseconds(pair.Value));
+        }
+    } = new();
 
     /// <summary>Streams open.</summary>
     public int StreamCount
@@ -125,7 +134,7 @@ internal sealed partial class LinkSession
                     HeardAt = InstantOf(_liveness.HeardUs),
                     RoundTrip = _liveness.RoundTripUs < 0 ? null : TimeSpan.FromMicroseconds(_liveness.RoundTripUs),
                     RoundTripAt = _liveness.RoundTripUs < 0 ? null : InstantOf(_liveness.RoundTripAtUs),
-                    RoundTripsFromThere = PeerStatus.RoundTrips.ToImmutableDictionary(pair => pair.Key, pair => TimeSpan.FromMicroseconds(pair.Value)),
+                    RoundTripsFromThere = _roundTripsFromThere,
                     Services = PeerStatus.Services,
                     AgentVersion = PeerStatus.AgentVersion,
                     Incarnation = PeerStatus.Incarnation,
