@@ -36,15 +36,16 @@ public sealed class RegisterModel : ISequentialModel<string, string?, string>
     public (string Output, string Next) Step(string state, string? input) => input is null ? (state, state) : (input, input);
 }
 
-/// <summary>A log: a value is appended and answers its place, <c>null</c> answers how many there are, and what they are.</summary>
-public sealed class LogModel : ISequentialModel<string, string?, string>
+/// <summary>
+/// A log, of which it is only asked how long it is: <c>true</c> adds an entry and answers its place, <c>false</c> answers how many
+/// there are. What stands at a place <see cref="LogJudge"/> compares.
+/// </summary>
+/// <param name="length">How long it is in the beginning.</param>
+public sealed class LogModel(int length) : ISequentialModel<int, bool, int>
 {
     /// <inheritdoc/>
-    public string Initial => "";
+    public int Initial => length;
 
     /// <inheritdoc/>
-    public (string Output, string Next) Step(string state, string? input) =>
-        input is null ? (state, state) : (Count(state).ToString(System.Globalization.CultureInfo.InvariantCulture), state + input + ";");
-
-    private static int Count(string state) => state.Count(c => c == ';');
+    public (int Output, int Next) Step(int state, bool input) => (state, input ? state + 1 : state);
 }

@@ -7,8 +7,6 @@ public sealed class LinearizerTests
 {
     private static readonly RegisterModel Register = new();
 
-    private static readonly LogModel Log = new();
-
     private static readonly string[] Values = ["", "x", "y"];
 
     private static Call<string?, string> Write(string value, long begun, long ended) => new(value, begun, value, ended);
@@ -42,9 +40,10 @@ public sealed class LinearizerTests
     [Fact]
     public void A_log_gives_each_place_once_and_loses_nothing()
     {
-        Assert.True(Linearizer.Check(Log, [new("a", 0, "1", 9), new("b", 1, "0", 8), new(null, 10, "b;a;", 11)]).IsLinearizable);
-        Assert.False(Linearizer.Check(Log, [new("a", 0, "0", 9), new("b", 1, "0", 8)]).IsLinearizable);
-        Assert.False(Linearizer.Check(Log, [new("a", 0, "0", 1), new(null, 2, "", 3)]).IsLinearizable);
+        var log = new LogModel(0);
+        Assert.True(Linearizer.Check(log, [new(true, 0, 1, 9), new(true, 1, 0, 8), new(false, 10, 2, 11)]).IsLinearizable);
+        Assert.False(Linearizer.Check(log, [new(true, 0, 0, 9), new(true, 1, 0, 8)]).IsLinearizable);
+        Assert.False(Linearizer.Check(log, [new(true, 0, 0, 1), new(false, 2, 0, 3)]).IsLinearizable);
     }
 
     [Fact]
