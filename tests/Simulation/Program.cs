@@ -8,12 +8,13 @@ namespace Cheops.Tests.Simulation;
 internal static class Program
 {
     private const string Help = """
-        simulate [--seeds N] [--seed S] [--sites N] [--steps N] [--no-shrink]
+        simulate [--seeds N] [--seed S] [--sites N] [--steps N] [--no-extras] [--no-shrink]
 
           --seeds N    how many worlds, each from a seed of its own (default 100)
           --seed S     the first seed (default: by chance)
-          --sites N    how many sites, 2 to 50 (default: 3 to 5, by the seed)
+          --sites N    how many sites, 2 to 50 (default: by the seed 3 to 5, now and then more)
           --steps N    how many requests clients make (default 60)
+          --no-extras  a seed as it was before clients asked again (in seeds.txt: one without +)
           --no-shrink  tells the story of a failing seed as it is
         """;
 
@@ -36,7 +37,7 @@ internal static class Program
             simulated += outcome.Simulated;
             if (outcome.Violations.IsEmpty) continue;
             failed++;
-            if (shrinks) (scenario, outcome) = Shrinker.Shrink(scenario, outcome);
+            if (shrinks) (scenario, outcome) = Shrinker.Shrink(scenario, outcome, World.Run);
             Console.WriteLine(Report.Whole(scenario, outcome));
         }
 
@@ -54,6 +55,12 @@ internal static class Program
             if (args[i] == "--no-shrink")
             {
                 shrinks = false;
+                continue;
+            }
+
+            if (args[i] == "--no-extras")
+            {
+                wishes = wishes with { HasExtras = false };
                 continue;
             }
 

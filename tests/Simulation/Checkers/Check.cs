@@ -10,7 +10,7 @@ public static class Check
 {
     /// <summary>All promises, of a history whose run has come to rest.</summary>
     public static IEnumerable<Violation> Everything(History history) =>
-        ExactlyOnce(history).Concat(OneOrder(history)).Concat(RefusedNowhere(history)).Concat(WithinScope(history)).Concat(Bijection(history)).Concat(MonotoneReads(history)).Concat(Converged(history));
+        ExactlyOnce(history).Concat(OneOfThem(history)).Concat(OneOrder(history)).Concat(RefusedNowhere(history)).Concat(WithinScope(history)).Concat(Bijection(history)).Concat(MonotoneReads(history)).Concat(Converged(history));
 
     /// <summary>
     /// What was accepted was carried out at every site of its scope, what nobody was told of at every one or at none, and
@@ -31,6 +31,19 @@ public static class Check
 
         foreach (var unknown in counts.Keys.Select(key => key.Operation).Except(history.Asked.Select(asked => asked.Id)).Order())
             yield return new Violation(promise, $"{unknown} was carried out, and nobody had asked for it");
+    }
+
+    /// <summary>Where a client was told that something is there, or gone, whichever operation made it so was carried out at every site of the scope.</summary>
+    public static IEnumerable<Violation> OneOfThem(History history)
+    {
+        var sites = history.Asked.ToDictionary(asked => asked.Id, asked => asked.Sites);
+        var applied = history.Applied.Select(one => (one.Site, one.Operation)).ToHashSet();
+        foreach (var one in history.OneOf)
+        {
+            var missing = sites[one.Operation].Where(site => !one.Operations.Any(operation => applied.Contains((site, operation)))).Order().ToList();
+            if (missing.Count > 0)
+                yield return new Violation("told the truth", $"the client of {one.Operation} was told that one of {string.Join(", ", one.Operations)} was carried out, and none was at {string.Join(", ", missing)}");
+        }
     }
 
     /// <summary>Any two sites carried out what both did of a replicant in the same order.</summary>

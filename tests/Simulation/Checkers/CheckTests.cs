@@ -53,6 +53,19 @@ public sealed class CheckTests
     }
 
     [Fact]
+    public void What_a_client_was_told_of_several_operations_is_true_at_every_site()
+    {
+        Ask("x", Told.Nothing, "A", "B", "C");
+        Ask("y", Told.Refused);
+        _history.OnOneOf("y", ["x"]);
+        Assert.Empty(Check.Everything(_history));
+        Ask("z", Told.Refused);
+        _history.OnApplied("A", "r", "w");
+        _history.OnOneOf("z", ["v", "w"]);
+        AssertBroken(Check.OneOfThem(_history), "the client of z was told that one of v, w was carried out, and none was at B, C");
+    }
+
+    [Fact]
     public void An_operation_that_nobody_asked_for_is_found()
     {
         _history.OnApplied("A", "r", "ghost");

@@ -53,6 +53,11 @@ public sealed record Seen(long At, string Site, string Replicant, string Operati
 /// <param name="Pending">Operations that the site still has to carry out.</param>
 public sealed record AtRest(string Site, string Replicant, string? State, int Pending);
 
+/// <summary>A client was told what is true when one of several operations was carried out, at each site of the scope.</summary>
+/// <param name="Operation">The operation of which it was told that.</param>
+/// <param name="Operations">Those of which one was carried out; it may be among them.</param>
+public sealed record OneOf(string Operation, IReadOnlyList<string> Operations);
+
 /// <summary>
 /// What happened in a run, in the order in which it was recorded: each record gets the next number. Thread-safe, so that
 /// campaigns on real processes can use it as well as a simulation.
@@ -66,6 +71,7 @@ public sealed class History
     private readonly List<Mapped> _mapped = [];
     private readonly List<Seen> _seen = [];
     private readonly List<AtRest> _atRest = [];
+    private readonly List<OneOf> _oneOf = [];
     private long _number;
 
     /// <summary>The operations that clients asked for.</summary>
@@ -88,6 +94,9 @@ public sealed class History
     {
         lock (_gate) return _appliedAt.Contains((site, operation));
     }
+
+    /// <summary>Where one of several operations was carried out, as a client was told.</summary>
+    public IReadOnlyList<OneOf> OneOf => Read(() => _oneOf.ToList());
 
     private List<T> Read<T>(Func<List<T>> read)
     {
@@ -112,6 +121,9 @@ public sealed class History
     {
         if (_asked[operation].Told == Told.Nothing) _asked[operation] = _asked[operation] with { Told = told, ToldAt = at };
     });
+
+    /// <summary>A client was told what is true when one of some operations was carried out: that what it removes is gone, or what it makes is there.</summary>
+    public long OnOneOf(string operation, IEnumerable<string> operations) => Note(_ => _oneOf.Add(new OneOf(operation, [.. operations])));
 
     /// <summary>A service carried an operation out.</summary>
     public long OnApplied(string site, string replicant, string operation) => Note(at =>

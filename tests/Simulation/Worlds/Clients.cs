@@ -8,7 +8,7 @@ using HttpMethod = Cheops.Proto.Http.HttpMethod;
 namespace Cheops.Tests.Simulation.Worlds;
 
 /// <summary>The clients of a world. What they were told goes into the history; none may wait past its bound.</summary>
-internal sealed class Clients(World world)
+internal sealed partial class Clients(World world)
 {
     // What is replicated is answered within 50 s; more for the way there and a machine that is slow at times.
     private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(70);
@@ -20,25 +20,24 @@ internal sealed class Clients(World world)
     private readonly HashSet<(string Site, string Thing)> _reading = [];
     private int _waiting;
 
-    /// <summary>Whether nobody waits for an answer.</summary>
-    public bool AreQuiet => _waiting == 0;
+    /// <summary>Whether nobody waits for an answer, or is about to ask again.</summary>
+    public bool AreQuiet => _waiting == 0 && _trying == 0;
 
     /// <summary>Begins what a client asks for.</summary>
     public void Begin(Ask ask) => _life.Run(() => world.Watch($"client of operation {ask.Number}", AskAsync(ask)));
 
-    private async Task AskAsync(Ask ask)
+    private async Task<Tried?> TryAsync(Ask ask, string operation)
     {
         var scope = world.Scenario.Things[ask.Thing];
         if (ask.Deed is Deed.Read or Deed.ReadThere)
         {
             await ReadAsync(ask);
-            return;
+            return null;
         }
 
         // Of what may be gone, or not be known there yet, a client says where it is meant.
         if (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing))) ask = ask with { SaysScope = true };
-        if (RequestOf(ask) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed is Deed.Create or Deed.CreateRefused || ask.SaysScope))) return;
-        var operation = $"op{ask.Number}";
+        if (RequestOf(ask, operation) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed is Deed.Create or Deed.CreateRefused || ask.SaysScope))) return null;
         var (thing, sites, scopeText) = ask.Deed switch
         {
             Deed.CreateHere => ($"{ask.Thing}-{operation}", [ask.Site], ""),
@@ -48,13 +47,17 @@ internal sealed class Clients(World world)
             _ => (ask.Thing, scope, ask.SaysScope ? string.Join(" & ", scope) : ""),
         };
         if (ask.Deed == Deed.Delete) _deleted.Add(ask.Thing);
+        Note(ask, operation);
         world.Asked(operation, thing, sites, ask.Deed == Deed.CreateFirst);
         world.Tell(ask.Site, ask.Thing, $"a client asks {operation}: {request.Method} {request.Target}{(scopeText.Length > 0 ? $" {{{World.Service}: {scopeText}}}" : "")}");
         var answer = await ExchangeAsync(ask, operation, request, scopeText);
         var told = ToldBy(answer);
         world.Tell(ask.Site, ask.Thing, $"the client of {operation} {Describe(answer)}: {told.ToString().ToLowerInvariant()}");
+        if (ask.Deed == Deed.Delete && told == Told.Accepted) world.History.OnOneOf(operation, DeletesOf(ask.Thing));
+
         // What was gone already has nothing to be carried out.
-        if (ask.Deed == Deed.Delete && !world.IsApplied(operation)) return;
+        var tried = new Tried(operation, told, answer);
+        if (ask.Deed == Deed.Delete && !world.IsApplied(operation) && (answer is { Status: 404 } || DeletesOf(ask.Thing).Any(world.IsApplied))) return tried;
         world.Told(operation, told);
         if (told == Told.Accepted && ask.Deed == Deed.Create)
         {
@@ -62,9 +65,10 @@ internal sealed class Clients(World world)
             _knownAt.Add((answer!.Field("Cheops-Site") ?? "", ask.Thing));
         }
 
-        if (answer is null) return;
+        if (answer is null) return tried;
         world.CheckReplicas(operation, answer.Field("Cheops-Replicas"));
         if (told == Told.Accepted && ask.Number % 3 == 0 && answer.Field("Cheops-Operation") is { } id) await FollowAsync(ask.Site, operation, id);
+        return tried;
     }
 
     // Waits by the API until the operation is finished, and looks whether that is so.
@@ -79,13 +83,13 @@ internal sealed class Clients(World world)
     private sealed record Request(string Method, string Target, string Body);
 
     // A thing whose id nobody was told cannot be named.
-    private Request? RequestOf(Ask ask)
+    private Request? RequestOf(Ask ask, string operation)
     {
         var collection = "/v1/" + ask.Thing.TrimEnd([.. "0123456789"]) + "s";
-        var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst or Deed.CreateRefused ? $"{ask.Thing}-op{ask.Number}" : ask.Thing;
+        var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst or Deed.CreateRefused ? $"{ask.Thing}-{operation}" : ask.Thing;
         var name = collection == "/v1/names" ? $"\"name\":\"{key}\"," : "";
         var pad = ask.IsLarge ? $"\"pad\":\"{new string('x', 300_000)}\"," : "";
-        var body = $$"""{{{name}}"key":"{{key}}",{{pad}}"value":"op{{ask.Number}}"}""";
+        var body = $$"""{{{name}}"key":"{{key}}",{{pad}}"value":"{{operation}}"}""";
         switch (ask.Deed)
         {
             case Deed.Create or Deed.CreateHere or Deed.CreateFirst:
@@ -110,7 +114,7 @@ internal sealed class Clients(World world)
         if (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing))) ask = ask with { SaysScope = true };
         var scope = world.Scenario.Things[ask.Thing];
         var there = ask.Deed == Deed.ReadThere ? scope[ask.Number % scope.Length] : ask.Site;
-        if (RequestOf(ask) is not { } request || !scope.Contains(there) || !_reading.Add((there, ask.Thing))) return;
+        if (RequestOf(ask, "") is not { } request || !scope.Contains(there) || !_reading.Add((there, ask.Thing))) return;
         try
         {
             var answer = await ExchangeAsync(ask, $"read{ask.Number}", request, there == ask.Site ? "" : there);
@@ -153,8 +157,7 @@ internal sealed class Clients(World world)
     {
         null => Told.Nothing,
         { Status: < 400 } => Told.Accepted,
-        _ when answer.Body.Contains("\"retrySafe\"", StringComparison.Ordinal) =>
-            answer.Body.Replace(" ", "", StringComparison.Ordinal).Contains("\"retrySafe\":true", StringComparison.Ordinal) ? Told.Refused : Told.Nothing,
+        _ when answer.Body.Contains("\"retrySafe\"", StringComparison.Ordinal) => IsRetrySafe(answer) ? Told.Refused : Told.Nothing,
         { Status: < 500 } => Told.Refused,
         _ => Told.Nothing,
     };

@@ -47,6 +47,7 @@ internal static class Person
         world.Tell(site.Name, null, $"a person finds {name} in doubt ({(done ? "it was carried out, and is taken back" : "it was not carried out")}) and has it tried again: {answer?.Status}");
     }
 
-    private static string NameOf(Operation operation) => Encoding.Latin1.GetString(operation.Fields.Span).Split("\r\n")
+    /// <summary>The name of an operation in the history.</summary>
+    public static string NameOf(Operation operation) => Encoding.Latin1.GetString(operation.Fields.Span).Split("\r\n")
         .First(line => line.StartsWith("X-Operation: ", StringComparison.OrdinalIgnoreCase))["X-Operation: ".Length..];
 }

@@ -16,6 +16,7 @@ internal sealed class RestService(World world, string site, int firstId)
     private readonly Dictionary<string, SortedDictionary<string, Thing>> _things =
         Collections.ToDictionary(name => name, _ => new SortedDictionary<string, Thing>(StringComparer.Ordinal));
 
+    private readonly Dictionary<(string Collection, string Id), string> _given = [];
     private readonly Random _chance = world.ChanceFor($"service of {site}");
     private readonly Life _life = world.NewLife($"service of {site}");
     private readonly List<(Mishap Mishap, TaskCompletionSource Ends)> _mishaps = [];
@@ -34,6 +35,9 @@ internal sealed class RestService(World world, string site, int firstId)
 
     /// <summary>Finds a thing.</summary>
     public Thing? Find(string collection, string id) => _things[collection[(collection.LastIndexOf('/') + 1)..]].GetValueOrDefault(id);
+
+    /// <summary>The key of what was ever made under an id; null for nothing.</summary>
+    public string? KeyGiven(string collection, string id) => _given.GetValueOrDefault((collection[(collection.LastIndexOf('/') + 1)..], id));
 
     /// <summary>Lets it misbehave until the mishap is ended.</summary>
     public Action Misbehave(Mishap mishap)
@@ -176,6 +180,7 @@ internal sealed class RestService(World world, string site, int firstId)
         var id = collection == "names" ? sent.RootElement.GetProperty("name").GetString()! : (_next++).ToString(CultureInfo.InvariantCulture);
         if (things.ContainsKey(id)) return (409, $$"""{"error":"{{id}} is taken"}""");
         things[id] = new Thing(key, operation);
+        _given[(collection, id)] = key;
         world.Applied(site, key, operation);
         return (201, Show(collection, id, things[id]));
     }

@@ -60,6 +60,15 @@ internal sealed record Ask(int AtMs, int Number, string Site, Deed Deed, string 
 {
     /// <summary>Whether what is made is too large for a log.</summary>
     public bool IsLarge { get; init; }
+
+    /// <summary>How often the client asks again, where it may.</summary>
+    public int Retries { get; init; }
+
+    /// <summary>How long it waits before that.</summary>
+    public int RetryAfterMs { get; init; }
+
+    /// <summary>Whether it then asks another site.</summary>
+    public bool RetriesElsewhere { get; init; }
 }
 
 /// <summary>An agent ends without a word between two of its steps, and comes back.</summary>
@@ -86,11 +95,14 @@ internal sealed record DiskFull(int AtMs, string Site, int ForMs) : Step(AtMs);
 /// <summary>How bad a scenario may be.</summary>
 internal sealed record Wishes
 {
-    /// <summary>How many sites; 0 for three to five.</summary>
+    /// <summary>How many sites; 0 for three to five, now and then more.</summary>
     public int Sites { get; init; }
 
     /// <summary>How many requests clients make.</summary>
     public int Asks { get; init; } = 60;
+
+    /// <summary>Whether what <see cref="Extras"/> adds is there: not in seeds that were kept before it was.</summary>
+    public bool HasExtras { get; init; } = true;
 }
 
 /// <summary>All that is decided before a world begins: it is data, so that parts of it can be left out.</summary>
@@ -132,16 +144,17 @@ internal sealed record Scenario
     /// <summary>Makes one.</summary>
     public static Scenario Of(int seed, Wishes wishes)
     {
+        var width = wishes.HasExtras ? Width.Of(seed, ref wishes) : new Width();
         var chance = new Random(seed);
         var count = wishes.Sites > 0 ? wishes.Sites : chance.Next(3, 6);
         var sites = Enumerable.Range(1, count).Select(number => $"Site{number}").ToImmutableArray();
-        var scopes = Enumerable.Range(0, chance.Next(1, 4)).Select(_ => ScopeOf(sites, chance)).ToArray();
+        var scopes = Enumerable.Range(0, chance.Next(1, 4)).Select(_ => ScopeOf(sites, width.ScopeMax, chance)).ToArray();
         var things = Enumerable.Range(1, Math.Max(2, wishes.Asks / 6)).ToImmutableSortedDictionary(
             number => $"{Kinds[chance.Next(Kinds.Length)]}{number}", _ => scopes[chance.Next(scopes.Length)], StringComparer.Ordinal);
-        var length = chance.Next(5_000, 60_000);
+        var length = chance.Next(5_000, width.LengthMaxMs);
         var calm = chance.Next(8) == 0;
         var steps = Asks(chance, sites, things, wishes.Asks, length).Concat(calm ? [] : Faults(chance, sites, length));
-        return new Scenario
+        var scenario = new Scenario
         {
             Seed = seed,
             Sites = sites,
@@ -155,16 +168,17 @@ internal sealed record Scenario
             BulkDelayMs = chance.Next(2) * chance.Next(50),
             DriftPpm = chance.Next(200),
         };
+        return wishes.HasExtras ? Extras.Add(scenario, length) : scenario;
     }
 
     // Weighted: names chosen by clients, numbers that can be looked for by their key, marks that cannot.
     private static readonly string[] Kinds = ["name", "name", "number", "number", "number", "mark"];
 
-    private static ImmutableArray<string> ScopeOf(ImmutableArray<string> sites, Random chance)
+    private static ImmutableArray<string> ScopeOf(ImmutableArray<string> sites, int max, Random chance)
     {
         var all = sites.ToArray();
         chance.Shuffle(all);
-        return [.. all.Take(chance.Next(2, Math.Min(5, sites.Length) + 1)).Order(StringComparer.Ordinal)];
+        return [.. all.Take(chance.Next(2, Math.Min(max, sites.Length) + 1)).Order(StringComparer.Ordinal)];
     }
 
     private static IEnumerable<Step> Asks(

@@ -116,6 +116,9 @@ internal sealed class Life(Scheduler scheduler, int number, string name) : Synch
     /// <summary>Until when nothing of this life happens.</summary>
     public long FrozenUntil { get; private set; }
 
+    /// <summary>Whether it stands still now.</summary>
+    public bool IsStill => FrozenUntil > scheduler.Now;
+
     /// <summary>Nothing of this life happens for a while, as when a machine stands still; then all that was to.</summary>
     public void Freeze(TimeSpan time) => FrozenUntil = Math.Max(FrozenUntil, scheduler.Now + time.Ticks);
 

@@ -7,7 +7,10 @@ internal static class Shrinker
     private const int RunsMax = 300;
 
     /// <summary>The smallest scenario found that breaks the same promise, and what comes of it.</summary>
-    public static (Scenario Scenario, Outcome Outcome) Shrink(Scenario scenario, Outcome outcome)
+    /// <param name="scenario">One that breaks a promise.</param>
+    /// <param name="outcome">What came of it.</param>
+    /// <param name="run">Runs one.</param>
+    public static (Scenario Scenario, Outcome Outcome) Shrink(Scenario scenario, Outcome outcome, Func<Scenario, Outcome> run)
     {
         var promise = outcome.Violations[0].Promise;
         var runs = 0;
@@ -29,7 +32,7 @@ internal static class Shrinker
         bool Try(Scenario smaller)
         {
             if (++runs > RunsMax) return false;
-            var tried = World.Run(smaller);
+            var tried = run(smaller);
             if (!tried.Violations.Any(violation => violation.Promise == promise)) return false;
             (scenario, outcome) = (smaller, tried);
             return true;

@@ -20,7 +20,7 @@ namespace Cheops.Tests.Simulation.Worlds;
 /// One site: its service and its disk, which outlive its agent, and the agent: all of the product from the bytes of a
 /// connection on, over links, groups, a disk and a clock that are the world's.
 /// </summary>
-internal sealed class Site
+internal sealed partial class Site
 {
     private readonly World _world;
     private readonly int _number;
@@ -50,6 +50,7 @@ internal sealed class Site
     {
         if (_agent is not null) return;
         _world.Tell(Name, null, "the agent starts");
+        _world.Reachability.OnSite(Name, true, _world.Now);
         _agent = new Agent(this);
         _agent.Life.Run(() => _world.Watch($"the start of {Name}", _agent.StartAsync()));
     }
@@ -59,6 +60,7 @@ internal sealed class Site
     {
         if (_agent is null) return;
         _world.Tell(Name, null, "the agent ends without a word");
+        _world.Reachability.OnSite(Name, false, _world.Now);
         _agent.End();
         _disk.Crash();
         _agent = null;
@@ -125,7 +127,7 @@ internal sealed class Site
     public Task<T> Begin<T>(Func<Replicator, Task<T>> begin) => _agent!.Life.Begin(() => begin(_agent.Replicator!));
 
     /// <summary>One run of the agent.</summary>
-    private sealed class Agent : IRequestLog
+    private sealed partial class Agent : IRequestLog
     {
         private readonly Site _site;
         private readonly World _world;
@@ -195,7 +197,7 @@ internal sealed class Site
                 SiteKeys = _site._disk.SiteKeys,
                 Time = Clock,
                 Chance = bytes => _chance.NextBytes(bytes),
-                OpenHost = machines => new(new SiteGroups(_world.Life, Join(founding => Life.Make(() => machines(founding))))),
+                OpenHost = machines => new(_siteGroups = new SiteGroups(_world.Life, Join(founding => Life.Make(() => machines(founding))), LogOf)),
                 Warn = Warn,
             });
             var handler = new RequestHandler(new RequestHandlerParts
@@ -220,7 +222,7 @@ internal sealed class Site
         }
 
         private SimulatedGroupHost Join(Func<GroupFounding, IGroupMachine> machines) =>
-            _groups = _world.Life.Make(() => _world.Groups.Join(_site.Name, founding => SiteGroups.MachineAt(Life, _world.Clock, machines(founding))));
+            _groups = _world.Life.Make(() => _world.Groups.Join(_site.Name, founding => SiteGroups.MachineAt(Life, _world.Clock, LogOf(founding.Id), machines(founding))));
 
         private WorkflowId NewWorkflowId()
         {

@@ -24,7 +24,7 @@ internal sealed record Outcome(ImmutableArray<Violation> Violations, Story Story
 /// A whole mesh in one thread, by one seed: 1. the sites start and meet; 2. clients and faults do what the scenario says;
 /// 3. everything is healed; 4. all must come to rest within a bound; 5. the history is judged.
 /// </summary>
-internal sealed class World
+internal sealed partial class World
 {
     /// <summary>The application's one service.</summary>
     public const string Service = "shop";
@@ -44,6 +44,7 @@ internal sealed class World
     private readonly List<Action> _healing = [];
     private readonly Dictionary<string, Site> _sites;
     private readonly Clients _clients;
+    private readonly StatusWatch _watch;
     private readonly Dictionary<string, AtOne> _atOne = [];
     private int _lives;
     private int _crashes;
@@ -67,6 +68,7 @@ internal sealed class World
         Profiles = ProfileSet.Combine([profile!], out _);
         _sites = scenario.Sites.Index().ToDictionary(site => site.Item, site => new Site(this, site.Item, site.Index + 1), StringComparer.Ordinal);
         _clients = new Clients(this);
+        _watch = new StatusWatch(this, [.. _sites.Values]);
     }
 
     public Scenario Scenario { get; }
@@ -141,6 +143,9 @@ internal sealed class World
     /// <summary>Whether some service has carried an operation out.</summary>
     public bool IsApplied(string operation) => History.Applied.Any(one => one.Operation == operation);
 
+    /// <summary>Whether a site's service has carried an operation out.</summary>
+    public bool IsApplied(string operation, string site) => History.HasApplied(site, operation);
+
     public void Applied(string site, string thing, string operation)
     {
         if (_atOne.TryGetValue(operation, out var one)) one.At.Add(site);
@@ -167,7 +172,7 @@ internal sealed class World
         if (replicas is null) return;
         foreach (var site in replicas.Split("; ").Select(one => one.Split('=')).Where(one => one[1] == "applied").Select(one => one[0]))
         {
-            if (!History.Applied.Any(one => one.Site == site && one.Operation == operation))
+            if (!IsApplied(operation, site))
                 Violate("status tells the truth", $"{operation} was told as applied at {site}, whose service has not carried it out");
         }
     }
@@ -186,6 +191,8 @@ internal sealed class World
             At(0, site.Start);
         }
 
+        _watch.Begin();
+
         // 2.
         foreach (var step in Scenario.Steps) At(MeetMs + step.AtMs, () => Carry(step));
         var end = MeetMs + Scenario.Steps.Select(step => step.AtMs).DefaultIfEmpty(0).Max();
@@ -203,12 +210,13 @@ internal sealed class World
         // 5.
         Rest.Judge(this, _sites.Values, (NowMs - healedAt) / 1000.0);
         _violations.AddRange(Check.Everything(History));
+        _violations.AddRange(JudgeLogs());
         foreach (var broken in _atOne.Values.Select(one => one.Broken).OfType<string>()) Violate("at one of the sites", broken);
         if (_scheduler.Escape is { } escape) Violate("one thread", escape);
         foreach (var site in _sites.Values) site.Crash();
         return new Outcome(
             [.. _violations], Story, _scheduler.Trace, TimeSpan.FromTicks(_scheduler.Now),
-            $"{Scenario.Sites.Length} sites, {History.Asked.Count} operations, {_crashes} crashes, {Scenario.Steps.OfType<Cut>().Count()} cuts, {Scenario.Steps.OfType<Trouble>().Count()} troubles, {_scheduler.Steps} steps")
+            $"{Scenario.Sites.Length} sites, {History.Asked.Count} operations, {_crashes} crashes, {Scenario.Steps.OfType<Cut>().Count()} cuts, {Scenario.Steps.OfType<Trouble>().Count()} troubles, {_clients.AskedAgain} asked again, {_watch.Looks} looks, {_scheduler.Steps} steps")
         {
             Concerned = [.. History.Asked.Where(asked => _violations.Any(one => Words(one.Detail).Any(word => word == asked.Id || word == asked.Replicant))).Select(asked => asked.Replicant)],
         };
@@ -275,6 +283,7 @@ internal sealed class World
             case Freeze freeze when _sites[freeze.Site].IsUp:
                 Tell(freeze.Site, null, $"its machine stands still for {freeze.ForMs} ms");
                 _sites[freeze.Site].Freeze(TimeSpan.FromMilliseconds(freeze.ForMs));
+                Reachability.OnStill(freeze.Site, Now, Now + (freeze.ForMs * TimeSpan.TicksPerMillisecond));
                 Groups.CutOff(freeze.Site, true);
                 Later(freeze.ForMs, () => Groups.CutOff(freeze.Site, false));
                 break;
@@ -283,8 +292,12 @@ internal sealed class World
                 _sites[full.Site].Fill(true);
                 Later(full.ForMs, () => _sites[full.Site].Fill(false));
                 break;
+            case ReadLog read:
+                Watch($"a reader at {read.Site}", _sites[read.Site].ReadLogAsync(read.Which));
+                break;
             case ClockJump jump:
                 _sites[jump.Site].Jump(TimeSpan.FromMilliseconds(jump.ByMs));
+                _watch.Look(_sites[jump.Site]);
                 break;
         }
     }
@@ -321,10 +334,16 @@ internal sealed class World
         void Set(bool isCut)
         {
             Tell(cut.From, null, $"the way to {cut.To}{(cut.BothWays ? " and back" : "")} is {(isCut ? "cut" : "there again")}");
-            Links.Way(cut.From, cut.To).IsCut = isCut;
-            if (cut.BothWays) Links.Way(cut.To, cut.From).IsCut = isCut;
+            SetCut(cut.From, cut.To, isCut);
+            if (cut.BothWays) SetCut(cut.To, cut.From, isCut);
             Groups.Cut(cut.From, cut.To, isCut);
         }
+    }
+
+    private void SetCut(string from, string to, bool isCut)
+    {
+        Links.Way(from, to).IsCut = isCut;
+        Reachability.OnWay(from, to, isCut, Now);
     }
 
     private void Heal()
@@ -338,7 +357,8 @@ internal sealed class World
             foreach (var other in _sites.Keys.Where(other => other != site.Name))
             {
                 var way = Links.Way(site.Name, other);
-                (way.Loss, way.Duplication, way.IsCut) = (0, 0, false);
+                (way.Loss, way.Duplication) = (0, 0);
+                SetCut(site.Name, other, false);
             }
         }
 
