@@ -248,6 +248,21 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task What_a_snapshot_does_not_have_is_gone()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (to, replicants) = all.Sites[1].ByHand();
+        var key = new ReplicantKey("numbers", "/v1/things", "m");
+        await to.ApplyAsync(1, new ProposedEntry(all.Create(1, "Site1", "a")).Encode(), true);
+        await to.ApplyAsync(2, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "m", new ServiceResult(201, "17", "")).Encode(), true);
+        Assert.NotNull(replicants.Find(to.Founding.Id, key));
+
+        // It was deleted since: a group without replicants has no pieces.
+        await to.RestoreAsync(9, Each([]));
+        Assert.Null(replicants.Find(to.Founding.Id, key));
+    }
+
+    [Fact]
     public async Task A_snapshot_tells_which_sites_were_removed()
     {
         using var all = new SimulatedReplicas(1);

@@ -29,6 +29,16 @@ public sealed class JournalTests
     }
 
     [Fact]
+    public async Task What_is_about_to_be_sent_waits_until_that_is_noted_durably()
+    {
+        var log = new MemoryOperationLog(syncsByItself: false);
+        var sending = new Journal.Recovery().Open(log, _retention).SendingAsync(Group, 1, new OperationId(1)).AsTask();
+        Assert.False(sending.IsCompleted);
+        log.Sync();
+        await sending;
+    }
+
+    [Fact]
     public async Task What_is_sent_again_is_under_way_again()
     {
         var journal = new Journal.Recovery().Open(_log, _retention);
