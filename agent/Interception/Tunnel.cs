@@ -48,8 +48,10 @@ internal static class Tunnel
             return CallFailure.None;
         }
 
+        // That the client has gone may be known, and have ended the service's side, before the copy from it has ended.
+        var isClient = exchange.ClientGone || isDown == (end == CopyEnd.ReceiverLost);
         Break(exchange, service);
-        return isDown == (end == CopyEnd.ReceiverLost) ? CallFailure.ClientGone : CallFailure.AnswerLost;
+        return isClient ? CallFailure.ClientGone : CallFailure.AnswerLost;
     }
 
     private static void Break(Exchange exchange, Channel service)
