@@ -54,6 +54,10 @@ public sealed class CredentialTests
         await sites.CreatedAsync(1, "before");
         await sites.QuietAsync(1, 2);
         var seen = Watch(sites, 2);
+
+        // What was heard is kept at the next tick.
+        var keys = Path.Combine(sites.Mesh[1].Directory, "data", "sites.keys");
+        await Wait.UntilAsync("Site1 has kept the key of Site2", () => File.Exists(keys) && File.ReadAllText(keys).Contains("Site2 ", StringComparison.Ordinal));
         await sites.Mesh[2].KillAsync();
         await sites.Mesh[1].KillAsync();
         await sites.Mesh[1].StartAsync();
