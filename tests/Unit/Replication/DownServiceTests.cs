@@ -16,35 +16,35 @@ public sealed class DownServiceTests
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
         var (first, second) = (all.Sites[0], all.Sites[1]);
-        await Pass(all, first.FoundAsync());
+        await all.CompleteAsync(first.FoundAsync());
         second.Things.IsDown = true;
         var created = Enumerable.Range(1, Many).Select(number => first.Runner!.SubmitAsync(all.Create(number, "Site1", $"k{number}"), CancellationToken.None)).ToArray();
-        await Pass(all, Task.WhenAll(created));
+        await all.CompleteAsync(Task.WhenAll(created));
         var metaIds = (await Task.WhenAll(created)).Select(one => one.State.Key.MetaId).ToArray();
         for (var number = 1; number <= 20; number++)
         {
             var metaId = metaIds[number - 1];
-            await Pass(all, first.Runner!.SubmitAsync(all.Put(1000 + number, "Site1", metaId, $"k{number}", "second"), CancellationToken.None));
-            await Pass(all, first.Runner.SubmitAsync(all.Put(2000 + number, "Site1", metaId, $"k{number}", "third"), CancellationToken.None));
+            await all.CompleteAsync(first.Runner!.SubmitAsync(all.Put(1000 + number, "Site1", metaId, $"k{number}", "second"), CancellationToken.None));
+            await all.CompleteAsync(first.Runner.SubmitAsync(all.Put(2000 + number, "Site1", metaId, $"k{number}", "third"), CancellationToken.None));
         }
 
         await all.UntilAsync("all of them wait", () => Pending() == Many + 40);
 
         // The other service there is decided, refuses, and follows.
-        await Pass(all, second.Runner!.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(5001, "Site2", "a")), CancellationToken.None));
+        await all.CompleteAsync(second.Runner!.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(5001, "Site2", "a")), CancellationToken.None));
         Assert.Equal(["made"], second.Letters.ThingsOf("a"));
-        await Pass(all, first.Runner!.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(5002, "Site1", "b")), CancellationToken.None));
+        await all.CompleteAsync(first.Runner!.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(5002, "Site1", "b")), CancellationToken.None));
         await all.UntilAsync("it follows", () => second.Letters.ThingsOf("b").Count == 1);
         second.Letters.Refuses = true;
         var refused = second.Runner.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(5003, "Site2", "c")), CancellationToken.None);
-        await Pass(all, refused);
+        await all.CompleteAsync(refused);
         var (told, answer) = await refused;
         Assert.Equal((Decision.Refused, 409), (told.Decision, answer?.Status));
         second.Letters.Refuses = false;
 
         // Who asks for the one that is down is told so.
         var nowhere = second.Runner.SubmitAsync(all.Create(5004, "Site2", "d"), CancellationToken.None);
-        await Pass(all, nowhere);
+        await all.CompleteAsync(nowhere);
         Assert.Equal(Decision.NotExecuted, (await nowhere).State.Decision);
 
         // It is tried now and then, and whoever asks learns why all of them wait.
@@ -55,7 +55,7 @@ public sealed class DownServiceTests
         Assert.All(second.Runner.Look(state => state.Open.ToArray()), one => Assert.Equal("it is down", second.Runner.WhyWaiting(one)));
 
         second.Things.IsDown = false;
-        await QuietAsync(all);
+        await all.QuietAsync();
         for (var number = 1; number <= Many; number++)
             Assert.All(all.Sites, site => Assert.Equal(number <= 20 ? ["made", "second", "third"] : ["made"], site.Things.ValuesOf($"k{number}")));
         Assert.All(all.Sites, site => Assert.Equal(["made"], site.Letters.ThingsOf("a")));
@@ -72,7 +72,7 @@ public sealed class DownServiceTests
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
         var (first, second) = (all.Sites[0], all.Sites[1]);
-        await Pass(all, first.FoundAsync());
+        await all.CompleteAsync(first.FoundAsync());
 
         // More than have a turn at one time. At the second site nothing can be made before the first thing has its value, and that cannot be made yet.
         const int refused = Bounds.OperationsUnderWayMax + 12;
@@ -81,14 +81,14 @@ public sealed class DownServiceTests
             : body.Contains("\"k1\"", StringComparison.Ordinal) ? (Volatile.Read(ref isBusy) ? 503 : null)
             : second.Things.ThingsOf("k1") is ["ready"] ? null : 422;
         var made = first.Runner!.SubmitAsync(all.Create(1, "Site1", "k1"), CancellationToken.None);
-        await Pass(all, made);
-        await Pass(all, first.Runner.SubmitAsync(all.Put(2, "Site1", (await made).State.Key.MetaId, "k1", "ready"), CancellationToken.None));
-        await Pass(all, Task.WhenAll(Enumerable.Range(3, refused).Select(number => first.Runner.SubmitAsync(all.Create(number, "Site1", $"k{number}"), CancellationToken.None))));
+        await all.CompleteAsync(made);
+        await all.CompleteAsync(first.Runner.SubmitAsync(all.Put(2, "Site1", (await made).State.Key.MetaId, "k1", "ready"), CancellationToken.None));
+        await all.CompleteAsync(Task.WhenAll(Enumerable.Range(3, refused).Select(number => first.Runner.SubmitAsync(all.Create(number, "Site1", $"k{number}"), CancellationToken.None))));
         await all.UntilAsync(
             "all are refused for now",
             () => second.Runner!.Look(state => state.Open.ToArray()).Count(one => second.Runner!.WhyWaiting(one)?.Contains("422", StringComparison.Ordinal) == true) == refused);
         Volatile.Write(ref isBusy, false);
-        await QuietAsync(all);
+        await all.QuietAsync();
         Assert.Equal(["made", "ready"], second.Things.ValuesOf("k1"));
         for (var number = 3; number < 3 + refused; number++) Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ValuesOf($"k{number}")));
     }
@@ -99,18 +99,18 @@ public sealed class DownServiceTests
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
         var first = all.Sites[0];
-        await Pass(all, first.FoundAsync());
+        await all.CompleteAsync(first.FoundAsync());
         first.Things.Hangs = true;
         for (var number = 1; number <= Bounds.OperationsUnderWayMax; number++) _ = Quiet(first.Runner!.SubmitAsync(all.Create(number, "Site1", $"k{number}"), CancellationToken.None));
         await all.UntilAsync("they hang", () => first.Things.Waiting == Bounds.OperationsUnderWayMax);
         var late = first.Runner!.SubmitAsync(all.Create(1000, "Site1", "late"), CancellationToken.None);
-        await Pass(all, late);
+        await all.CompleteAsync(late);
         var (told, _) = await late;
         Assert.Equal(Decision.NotExecuted, told.Decision);
         Assert.Contains("operations under way", told.AnswerAt("Site1")!.Excerpt, StringComparison.Ordinal);
 
         // Another service is not concerned.
-        await Pass(all, first.Runner.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(1001, "Site1", "a")), CancellationToken.None));
+        await all.CompleteAsync(first.Runner.SubmitAsync(SimulatedReplicas.OfLetters(all.Create(1001, "Site1", "a")), CancellationToken.None));
         Assert.Equal(["made"], first.Letters.ThingsOf("a"));
         Assert.All(all.Sites, site => Assert.Empty(site.Things.ThingsOf("late")));
     }
@@ -129,20 +129,6 @@ public sealed class DownServiceTests
         Assert.Contains("100000 operations of the group Site1 & Site2 & Site3 are not finished", refused.Message, StringComparison.Ordinal);
         Assert.Contains("is left at Site3.", refused.Message, StringComparison.Ordinal);
         Assert.Contains("'cheops sites remove'", refused.Message, StringComparison.Ordinal);
-    }
-
-    private static Task QuietAsync(SimulatedReplicas all) => all.UntilAsync(
-        "everything is done everywhere",
-        () =>
-        {
-            var last = all.Sites.Max(site => site.Runner!.AppliedIndex);
-            return all.Sites.All(site => site.Runner!.AppliedIndex == last && site.Runner.Look(state => state.OpenCount == 0));
-        });
-
-    private static async Task Pass(SimulatedReplicas all, Task task)
-    {
-        await all.UntilAsync("it completes", () => task.IsCompleted);
-        await task;
     }
 
     private static async Task Quiet(Task task)

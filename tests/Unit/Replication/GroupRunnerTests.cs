@@ -16,13 +16,13 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1, new SimulatedFaults { ForgetsCommit = true });
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
         all.Sites[0].Things.Executed = all.Sites[0].Crash;
         _ = Quiet(all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
         await all.UntilAsync("it crashed when it had executed", () => !all.Sites[0].IsUp);
         all.Sites[0].Things.Executed = null;
         all.Sites[0].Start();
-        await QuietAsync(all);
+        await all.QuietAsync();
         Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ThingsOf("a")));
     }
 
@@ -31,16 +31,16 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1, new SimulatedFaults { ForgetsCommit = true });
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
-        await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
-        await QuietAsync(all);
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await all.QuietAsync();
         var metaId = all.Sites[0].Runner!.Look(state => state.RecentlyFinished.Single().Key.MetaId);
-        for (var number = 2; number <= 20; number++) await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Put(number, "Site1", metaId, "a", $"v{number}"), CancellationToken.None));
-        await QuietAsync(all);
+        for (var number = 2; number <= 20; number++) await all.CompleteAsync(all.Sites[0].Runner!.SubmitAsync(all.Put(number, "Site1", metaId, "a", $"v{number}"), CancellationToken.None));
+        await all.QuietAsync();
         var sent = all.Sites[1].Things.Changes;
         all.Sites[1].Crash();
         all.Sites[1].Start();
-        await QuietAsync(all);
+        await all.QuietAsync();
         Assert.Equal(["v20"], all.Sites[1].Things.ThingsOf("a"));
         Assert.Equal(sent, all.Sites[1].Things.Changes);
     }
@@ -50,17 +50,17 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
-        await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
-        await QuietAsync(all);
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await all.QuietAsync();
         Assert.Equal("Site1", all.Sites[1].Runner!.Group!.Status.Leader);
         var metaId = all.Sites[0].Runner!.Look(state => state.RecentlyFinished.Single().Key.MetaId);
         for (var passed = TimeSpan.Zero; passed < new GroupOptions().LeadTimeMin; passed += TimeSpan.FromMilliseconds(5)) await all.PassAsync();
         // Of one operation three sites record what became of it: were that counted, no site would have enough.
         for (var number = 2; number <= 2 * Bounds.GroupLeadOperationsMin; number++)
         {
-            await Pass(all, all.Sites[1].Runner!.SubmitAsync(all.Put(number, "Site2", metaId, "a", $"v{number}"), CancellationToken.None));
-            await QuietAsync(all);
+            await all.CompleteAsync(all.Sites[1].Runner!.SubmitAsync(all.Put(number, "Site2", metaId, "a", $"v{number}"), CancellationToken.None));
+            await all.QuietAsync();
         }
 
         Assert.All(all.Sites, site => Assert.Equal("Site2", site.Runner!.Group!.Status.Leader));
@@ -71,7 +71,7 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
         var (first, things) = (all.Sites[0], all.Sites[0].Things);
         things.Hangs = true;
         _ = Quiet(first.Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
@@ -81,7 +81,7 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         first.Start();
         for (var ms = 0; ms < Bounds.AbandonedTimeMaxMs - 100; ms += 5) await all.PassAsync();
         things.ExecuteLate();
-        await QuietAsync(all);
+        await all.QuietAsync();
         Assert.All(all.Sites, site => Assert.Equal(["made"], site.Things.ThingsOf("a")));
     }
 
@@ -90,11 +90,11 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
         var full = all.Sites[1];
         (full.Things.Executed, full.Things.LostPerMille) = (full.FillTable, 1000);
         var submitted = all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None);
-        await Pass(all, submitted);
+        await all.CompleteAsync(submitted);
         var (operation, _) = await submitted;
         await all.UntilAsync("the others have done it", () => StepAt("Site3") == SiteStep.Applied);
         full.Things.LostPerMille = 0;
@@ -112,7 +112,7 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
         var (first, second) = (all.Sites[0], all.Sites[1]);
         (first.Things.Hangs, second.Things.Refuses) = (true, true);
         var create = all.Create(1, "Site1", "a");
@@ -121,14 +121,14 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         first.Crash();
         first.Things.Hangs = false;
         if (isExecuted) first.Things.ExecuteLate();
-        await Pass(all, second.Runner!.ReplaceDeciderAsync("Site1", "Site2"));
+        await all.CompleteAsync(second.Runner!.ReplaceDeciderAsync("Site1", "Site2"));
         await all.UntilAsync("it is refused", () => second.Runner!.Look(state => state.TryFind(create.Id, out var one) && one.IsRefused));
         Assert.Equal("Site1=pending; Site2=refused; Site3=refused", second.Runner!.Look(state => state.Open.Single().Describe()));
         first.Start();
         await all.UntilAsync("it is told", () => second.Runner.Look(state => !state.TryFind(create.Id, out var one) || one.StepAt("Site1") != SiteStep.Pending));
         Assert.Equal(isExecuted ? 1 : 0, second.Runner.Look(state => state.OpenCount));
-        if (isExecuted) await Pass(all, second.Runner.ResolveAsync(new ResolvedEntry(create.Id, "Site1", Resolve.Skip, ""), CancellationToken.None));
-        await QuietAsync(all);
+        if (isExecuted) await all.CompleteAsync(second.Runner.ResolveAsync(new ResolvedEntry(create.Id, "Site1", Resolve.Skip, ""), CancellationToken.None));
+        await all.QuietAsync();
         Assert.All(all.Sites, site => Assert.Equal(site == first && isExecuted ? ["made"] : [], site.Things.ThingsOf("a")));
     }
 
@@ -144,7 +144,7 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
         using var all = new SimulatedReplicas(seed, new SimulatedFaults { LeaderLostPerMille = 30, ForgetsCommit = seed % 2 == 1 });
         var chance = new Random(seed);
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
         foreach (var site in all.Sites) site.Things.LostPerMille = 20;
         for (var number = 1; number <= 60; number++)
         {
@@ -161,7 +161,7 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
             if (!site.IsUp) site.Start();
         }
 
-        await QuietAsync(all);
+        await all.QuietAsync();
         for (var number = 1; number <= 60; number++)
         {
             var copies = all.Sites.Select(site => site.Things.ThingsOf($"k{number}").Count).Distinct().ToArray();
@@ -281,16 +281,16 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     {
         using var all = new SimulatedReplicas(1);
         foreach (var site in all.Sites) site.Start();
-        await Pass(all, all.Sites[0].FoundAsync());
+        await all.CompleteAsync(all.Sites[0].FoundAsync());
         all.Sites[2].Crash();
-        await Pass(all, all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
-        await Pass(all, all.Sites[0].RemoveAsync("Site3"));
+        await all.CompleteAsync(all.Sites[0].Runner!.SubmitAsync(all.Create(1, "Site1", "a"), CancellationToken.None));
+        await all.CompleteAsync(all.Sites[0].RemoveAsync("Site3"));
         await all.UntilAsync("nothing waits for it", () => all.Sites.Take(2).All(site => site.Runner!.Look(state => state.OpenCount == 0)));
         all.Sites[0].Crash();
         all.Sites[0].Start();
         await all.UntilAsync("it has caught up", () => all.Sites[0].Runner!.AppliedIndex == all.Sites[1].Runner!.AppliedIndex && all.Sites[0].Runner!.Look(state => state.OpenCount == 0));
         var submitted = all.Sites[0].Runner!.SubmitAsync(all.Create(2, "Site1", "b"), CancellationToken.None);
-        await Pass(all, submitted);
+        await all.CompleteAsync(submitted);
         await all.UntilAsync("it is done at the others", () => all.Sites[1].Runner!.Look(now => now.OpenCount == 0));
         Assert.Equal("Site1=applied; Site2=applied; Site3=removed", all.Sites[0].Runner!.Look(_ => submitted.Result.State.Describe()));
     }
@@ -298,20 +298,6 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     private static async IAsyncEnumerable<ReadOnlyMemory<byte>> Each(List<ReadOnlyMemory<byte>> pieces)
     {
         foreach (var piece in pieces) yield return await Task.FromResult(piece);
-    }
-
-    private static Task QuietAsync(SimulatedReplicas all) => all.UntilAsync(
-        "everything is done everywhere",
-        () =>
-        {
-            var last = all.Sites.Max(site => site.Runner!.AppliedIndex);
-            return all.Sites.All(site => site.Runner!.AppliedIndex == last && site.Runner.Look(state => state.OpenCount == 0));
-        });
-
-    private static async Task Pass(SimulatedReplicas all, Task task)
-    {
-        await all.UntilAsync("it completes", () => task.IsCompleted);
-        await task;
     }
 
     private static async Task Quiet(Task task)

@@ -81,6 +81,22 @@ internal sealed class SimulatedReplicas : IDisposable
         }
     }
 
+    /// <summary>Lets time pass until everything is done everywhere.</summary>
+    public Task QuietAsync() => UntilAsync(
+        "everything is done everywhere",
+        () =>
+        {
+            var last = Sites.Max(site => site.Runner!.AppliedIndex);
+            return Sites.All(site => site.Runner!.AppliedIndex == last && site.Runner.Look(state => state.OpenCount == 0));
+        });
+
+    /// <summary>Lets time pass until a task completes, and gives what it threw.</summary>
+    public async Task CompleteAsync(Task task)
+    {
+        await UntilAsync("it completes", () => task.IsCompleted);
+        await task;
+    }
+
     /// <summary>A create whose id the services choose, each its own.</summary>
     public Operation Create(int number, string origin, string key) => new()
     {
