@@ -164,7 +164,8 @@ internal sealed partial class GroupRunner
         return new ExecutionTask(
             Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => IsCaughtUp(state.Index, decides), () => IsToDo(next), reason => _waits[state.Id] = reason)
         {
-            IsForgotten = mayBeExecuted && state.Index <= Look(_ => _forgottenUntil),
+            // Since a person had it tried again, what is noted here tells.
+            IsForgotten = mayBeExecuted && Look(_ => state.Index <= _forgottenUntil && _retried.GetValueOrDefault(state.Id) <= _forgottenUntil),
         };
     }
 

@@ -31,6 +31,7 @@ internal sealed partial class GroupRunner
         _problems.TryRemove(state.Id, out _);
         _verdicts.TryRemove(state.Id, out _);
         _begun.Remove(state.Id);
+        _retried.Remove(state.Id);
         if (_kept.Remove(state.Id, out var operation)) _keptSize -= operation.Body.Length + operation.Fields.Length + 256;
     }
 

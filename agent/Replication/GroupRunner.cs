@@ -57,6 +57,7 @@ internal sealed partial class GroupRunner : IGroupMachine
     private readonly HashSet<OperationId> _running = [];
     private readonly HashSet<OperationId> _begun = [];
     private readonly Dictionary<OperationId, Operation> _kept = [];
+    private readonly Dictionary<OperationId, long> _retried = [];
     private readonly ConcurrentDictionary<OperationId, KeptAnswer?> _awaited = new();
     private readonly ConcurrentDictionary<OperationId, Verdict> _verdicts = new();
     private readonly ConcurrentDictionary<OperationId, string> _waits = new();
@@ -151,7 +152,12 @@ internal sealed partial class GroupRunner : IGroupMachine
         if (entry is ProposedEntry proposed) Keep(proposed.Operation);
 
         // Once: what was tried again before a crash may have been executed since, and its note stands.
-        if (_replayed && entry is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site && index > _seenUntil) Unbegin(retry.Id);
+        if (entry is ResolvedEntry { How: Resolve.Retry } retry && retry.Site == _parts.Site)
+        {
+            _retried[retry.Id] = index;
+            if (_replayed && index > _seenUntil) Unbegin(retry.Id);
+        }
+
         _state.Apply(index, entry, _effects);
         if (entry is OpeningEntry opening) KeepCopies(opening, index);
     }

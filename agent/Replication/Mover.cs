@@ -81,6 +81,7 @@ internal sealed class Mover(MoverParts parts)
         }
 
         CheckDoubt(from, record.Key);
+        foreach (var added in to.Where(site => !from.Founding.Sites.Contains(site))) CheckDone(record.Key, added);
 
         // Founded before anything is closed: a group that cannot be founded now keeps nobody waiting.
         if (to.Contains(parts.Site)) await parts.FoundAsync(to, cancellation);
@@ -99,6 +100,13 @@ internal sealed class Mover(MoverParts parts)
     {
         if (from.Look(state => state.QueueOf(key).FirstOrDefault(one => one.Steps.Contains(SiteStep.InDoubt))) is { } doubtful)
             throw new MoveException(409, $"operation {doubtful.Id} on it is in doubt: resolve that first, with 'cheops operations retry' or 'skip'");
+    }
+
+    // What it still has to do of a replica that it had before would be done beside what the copy brings.
+    private void CheckDone(ReplicantKey key, string added)
+    {
+        if (parts.Groups().Select(runner => runner.Look(state => state.QueueOf(key).FirstOrDefault(one => one.IsOpenAt(added)))).FirstOrDefault(one => one is not null) is { } left)
+            throw new MoveException(409, $"{added} had a replica of it before, and has not done yet what was asked of it then (operation {left.Id}): wait until it has, or resolve it with 'cheops operations'");
     }
 
     private Operation MoveOf(ReplicantRecord record, bool deletesReplica)

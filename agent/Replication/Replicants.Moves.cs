@@ -63,7 +63,13 @@ internal sealed partial class Replicants
     {
         var before = Newest(from, record.Key) ?? Find(group, record.Key);
         var isSame = before is not null && before.CreatedBy == record.CreatedBy;
-        if (isSame && before!.Moves > record.Moves) return;
+        if (isSame && before!.Moves > record.Moves)
+        {
+            // It had left the group that it came from before it moved on.
+            if (Find(from, record.Key) is { } left && left.CreatedBy == record.CreatedBy && left.Moves < record.Moves) LetGo(from, record.Key);
+            return;
+        }
+
         var ids = isSame ? record.LocalIds.SetItems(before!.LocalIds.Where(id => sitesOf(group).Contains(id.Key) && (id.Key == site || !record.LocalIds.ContainsKey(id.Key)))) : record.LocalIds;
         Write(ReplicantRecord.TableKey(group, record.Key), record with { Group = group, LocalIds = ids }, namesChange: true);
         if (from != group) table.Remove(ReplicantRecord.TableKey(from, record.Key));

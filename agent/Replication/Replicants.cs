@@ -159,13 +159,16 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     /// <summary>Notes the id of a site's replica.</summary>
     public void ReplicaMade(GroupId group, OperationState create, string atSite, string localId)
     {
-        // What a site made late belongs to the group that the replicant has moved to by now.
+        // What a site made late belongs to the group that the replicant has moved to by now, if the site is of it.
         lock (_gate)
         {
-            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes)
+            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes && (record.Group == group || MayBeOf(record.Group, atSite)))
                 Write(ReplicantRecord.TableKey(record.Group, record.Key), record with { LocalIds = record.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
         }
     }
+
+    // A group that is not open yet tells nothing of its sites.
+    private bool MayBeOf(GroupId group, string one) => sitesOf(group) is var sites && (sites.Contains(one) || GroupId.Of(sites.AsSpan()) != group);
 
     /// <summary>Lets go of a replicant.</summary>
     public void Gone(GroupId group, ReplicantKey name)

@@ -22,6 +22,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
         _applied = machine.ReplayFrom - 1;
         _seenUntil = shared.Known[host.Site];
         _replayUntil = groups.Faults.ForgetsCommit ? _applied : _seenUntil;
+        if (shared.LetInAt.TryGetValue(host.Site, out var letIn)) machine.Forgot(letIn);
     }
 
     public SharedGroup Shared { get; }
@@ -49,6 +50,9 @@ internal sealed class SimulatedGroup : IReplicaGroup
     private long Known => Shared.Known[Site];
 
     public void Replay() => _ = ApplyAsync();
+
+    /// <summary>What the machine may have done for entries up to here is not known any more.</summary>
+    public void Forgot(long until) => _machine.Forgot(until);
 
     /// <summary>The site learns how far the group is committed.</summary>
     public void Learn(long index)
@@ -115,7 +119,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
         await ReachMajorityAsync(cancellation);
         lock (_groups.Gate)
         {
-            if (!_groups.Reaches(Site, site)) throw new GroupException(GroupError.NoMajority, $"{site} is not reached");
+            if (!_groups.Reaches(Site, site) || Shared.IsStranger(site)) throw new GroupException(GroupError.NoMajority, $"{site} is not reached");
             if (!string.Equals(Shared.Leader, site, StringComparison.Ordinal)) Elect(site);
             Shared.Choice.Asked(Now);
         }
@@ -135,7 +139,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
     private void ChooseLeader()
     {
         Shared.Choice.Count(Site, Now);
-        if (Shared.Choice.Better(Shared.Leader!, Now) is { } better && Shared.Voters.Contains(better) && _groups.Reaches(Shared.Leader!, better)) Elect(better);
+        if (Shared.Choice.Better(Shared.Leader!, Now) is { } better && Shared.Voters.Contains(better) && !Shared.IsStranger(better) && _groups.Reaches(Shared.Leader!, better)) Elect(better);
     }
 
     private async ValueTask ReachMajorityAsync(CancellationToken cancellation)
@@ -180,7 +184,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
     private byte[][] SeenOnly()
     {
         lock (_groups.Gate)
-            return [.. Enumerable.Range(0, (int)(_seenUntil - _replayUntil)).Select(at => Shared[_replayUntil + 1 + at]).OfType<byte[]>()];
+            return [.. Enumerable.Range(0, (int)Math.Max(0, _seenUntil - _replayUntil)).Select(at => Shared[_replayUntil + 1 + at]).OfType<byte[]>()];
     }
 
     private async Task ApplyAsync()

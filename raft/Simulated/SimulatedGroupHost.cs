@@ -85,6 +85,13 @@ public sealed class SimulatedGroupHost : IGroupHost
 
     internal SimulatedGroup? FindHere(GroupId id) => _here.GetValueOrDefault(id);
 
+    /// <summary>The others have let this site in again.</summary>
+    internal void LetIn(SharedGroup group)
+    {
+        if (FindHere(group.Founding.Id) is { } open) open.Forgot(group.LetInAt[Site]);
+        else Open(group);
+    }
+
     internal void Open(SharedGroup group)
     {
         SimulatedGroup opened;

@@ -43,6 +43,8 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
 
     internal TimeProvider Time => time;
 
+    internal IEnumerable<SharedGroup> All => _groups.Values;
+
     /// <summary>What goes wrong from now on.</summary>
     public SimulatedFaults Faults { get; set; } = faults ?? new SimulatedFaults();
 
@@ -57,12 +59,30 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
         {
             _hosts[site] = host;
             _everThere.Add(site);
-            groups = [.. _groups.Values.Where(g => g.Known.ContainsKey(site))];
+            groups = [.. _groups.Values.Where(g => g.Known.ContainsKey(site) && (!g.IsStranger(site) || g.Known[site] > 0))];
         }
 
         foreach (var group in groups) host.Open(group);
         CatchUp();
         return host;
+    }
+
+    /// <summary>
+    /// What a site that is down had made durable is lost, or its end: it counts in none of its groups before the others have let it
+    /// in again. A group that no other site is of is gone.
+    /// </summary>
+    /// <param name="site">Its name.</param>
+    /// <param name="keptPerMille">How much of each group's log is left; 0 when it knows of no group any more.</param>
+    public void Lose(string site, int keptPerMille = 0)
+    {
+        lock (Gate)
+        {
+            foreach (var group in _groups.Values.Where(g => g.Voters.Contains(site)).ToArray())
+            {
+                if (group.Voters.Length > 1) group.Lose(site, keptPerMille);
+                else _groups.Remove(group.Founding.Id);
+            }
+        }
     }
 
     /// <summary>Cuts a site off from all others, or lets it come back.</summary>
@@ -106,7 +126,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
             && !_cut.Contains(string.CompareOrdinal(a, b) < 0 ? (a, b) : (b, a));
 
     internal bool HasMajority(SharedGroup group, string site) =>
-        group.Voters.Count(v => Reaches(site, v)) > group.Voters.Length / 2;
+        !group.IsStranger(site) && group.Voters.Count(v => !group.IsStranger(v) && Reaches(site, v)) > group.Voters.Length / 2;
 
     internal bool IsLeaderLost() => chance.Next(1000) < Faults.LeaderLostPerMille;
 
@@ -121,7 +141,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
     /// <summary>Founds a group, or finds the one that is there. The gate is held.</summary>
     internal SharedGroup? FindOrFound(GroupFounding founding, string site)
     {
-        if (_groups.TryGetValue(founding.Id, out var group)) return group;
+        if (_groups.TryGetValue(founding.Id, out var group)) return group.IsStranger(site) ? null : group;
         // Two sites must both be there; of more, a majority.
         var there = founding.Sites.Count(s => Reaches(site, s));
         if (there < (founding.Sites.Length == 2 ? 2 : (founding.Sites.Length / 2) + 1)) return null;
@@ -136,7 +156,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
     internal void OpenEverywhere(SharedGroup group)
     {
         SimulatedGroupHost[] hosts;
-        lock (Gate) hosts = [.. group.Voters.Where(_hosts.ContainsKey).Select(v => _hosts[v])];
+        lock (Gate) hosts = [.. group.Voters.Where(v => _hosts.ContainsKey(v) && !group.IsStranger(v)).Select(v => _hosts[v])];
         foreach (var host in hosts) host.Open(group);
     }
 
@@ -159,7 +179,7 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
     {
         var (sites, voters) = (group.Founding.Sites, group.Voters);
         if (!voters.Contains(site)) return new SiteRemoval(sites, "");
-        var there = voters.Count(v => !string.Equals(v, site, StringComparison.Ordinal) && Reaches(asked, v));
+        var there = voters.Count(v => !string.Equals(v, site, StringComparison.Ordinal) && !group.IsStranger(v) && Reaches(asked, v));
         if (there < Math.Min(voters.Length - 1, (voters.Length / 2) + 1)) return new SiteRemoval(sites, $"group {group.Founding.Id} has no majority without {site}");
         group.Remove(site);
         return new SiteRemoval(sites, "");
@@ -169,10 +189,12 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
     internal void CatchUp()
     {
         List<(SimulatedGroup Group, long Index)> told = [];
+        List<(SharedGroup Group, string Site)> strangers = [];
         lock (Gate)
         {
             foreach (var group in _groups.Values)
             {
+                strangers.AddRange(group.Strangers.Where(s => MayLetIn(group, s)).Select(s => (group, s)));
                 told.AddRange(group.Voters
                     .Where(v => HasMajority(group, v) && _hosts[v].FindHere(group.Founding.Id) is not null)
                     .Select(v => (_hosts[v].FindHere(group.Founding.Id)!, group.LastIndex)));
@@ -180,6 +202,30 @@ public sealed class SimulatedGroups(TimeProvider time, Random chance, SimulatedF
         }
 
         foreach (var (group, index) in told) _ = TellAsync(group, index);
+        foreach (var (group, site) in strangers) _ = LetInAsync(group, site);
+    }
+
+    // A majority of all voters without the stranger; of two, the other one.
+    private bool MayLetIn(SharedGroup group, string stranger)
+    {
+        var least = group.Voters.Length == 2 ? 1 : (group.Voters.Length / 2) + 1;
+        return _hosts.ContainsKey(stranger) && group.Voters.Any(v =>
+            !group.IsStranger(v) && Reaches(v, stranger) && group.Voters.Count(other => !group.IsStranger(other) && Reaches(v, other)) >= least);
+    }
+
+    private async Task LetInAsync(SharedGroup group, string stranger)
+    {
+        await DelayAsync(CancellationToken.None);
+        SimulatedGroupHost host;
+        lock (Gate)
+        {
+            if (!group.IsStranger(stranger) || !MayLetIn(group, stranger)) return;
+            host = _hosts[stranger];
+            group.LetIn(stranger);
+        }
+
+        host.LetIn(group);
+        CatchUp();
     }
 
     private async Task TellAsync(SimulatedGroup group, long index)
@@ -210,6 +256,14 @@ internal sealed class SharedGroup(GroupFounding founding, LeadChoice choice)
 
     public Dictionary<string, long> Known { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Voters that have lost their data and are not let in again yet.</summary>
+    public SortedSet<string> Strangers { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The entries by which voters were let in again, each the last one of its site.</summary>
+    public Dictionary<string, long> LetInAt { get; } = new(StringComparer.Ordinal);
+
+    public bool IsStranger(string site) => Strangers.Contains(site);
+
     public string? Leader { get; private set; }
 
     public long Term { get; private set; }
@@ -233,9 +287,25 @@ internal sealed class SharedGroup(GroupFounding founding, LeadChoice choice)
         return LastIndex;
     }
 
+    public void Lose(string site, int keptPerMille)
+    {
+        Strangers.Add(site);
+        Known[site] = Known.GetValueOrDefault(site) * keptPerMille / 1000;
+        if (string.Equals(Leader, site, StringComparison.Ordinal)) Leader = null;
+    }
+
+    public void LetIn(string site)
+    {
+        Strangers.Remove(site);
+        Generation++;
+        _entries.Add(null);
+        LetInAt[site] = LastIndex;
+    }
+
     public void Remove(string site)
     {
         Voters = Voters.Remove(site);
+        Strangers.Remove(site);
         Generation++;
         _entries.Add(null);
         if (string.Equals(Leader, site, StringComparison.Ordinal)) Leader = null;

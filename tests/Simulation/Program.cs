@@ -8,13 +8,14 @@ namespace Cheops.Tests.Simulation;
 internal static class Program
 {
     private const string Help = """
-        simulate [--seeds N] [--seed S] [--sites N] [--steps N] [--no-extras] [--no-shrink]
+        simulate [--seeds N] [--seed S] [--sites N] [--steps N] [--changes 0|1] [--no-extras] [--no-shrink]
 
           --seeds N    how many worlds, each from a seed of its own (default 100)
           --seed S     the first seed (default: by chance)
           --sites N    how many sites, 2 to 50 (default: by the seed 3 to 5, now and then more)
           --steps N    how many requests clients make (default 60)
           --no-extras  a seed as it was before clients asked again (in seeds.txt: one without +)
+          --changes 1  lets sites come and go in all worlds, 0 in none (default: in some, by the seed)
           --no-shrink  tells the story of a failing seed as it is
         """;
 
@@ -75,6 +76,9 @@ internal static class Program
                     break;
                 case "--sites" when number is >= 2 and <= 50:
                     wishes = wishes with { Sites = number };
+                    break;
+                case "--changes" when number is 0 or 1:
+                    wishes = wishes with { Changes = number == 1 };
                     break;
                 case "--steps" when number > 0:
                     wishes = wishes with { Asks = number };

@@ -65,17 +65,17 @@ public static class Check
     /// <summary>What was refused was carried out nowhere.</summary>
     public static IEnumerable<Violation> RefusedNowhere(History history)
     {
-        var refused = history.Asked.Where(one => one.Told == Told.Refused).Select(one => one.Id).ToHashSet();
-        return history.Applied.Where(one => refused.Contains(one.Operation))
+        var refused = history.Asked.Where(one => one.Told == Told.Refused).ToDictionary(one => one.Id, one => one.MayBeAt);
+        return history.Applied.Where(one => refused.TryGetValue(one.Operation, out var mayBeAt) && !mayBeAt.Contains(one.Site))
             .Select(one => new Violation("refused means nowhere", $"{one.Operation} was refused and carried out at {one.Site}"));
     }
 
     /// <summary>Nothing was carried out at a site that its scope excludes.</summary>
     public static IEnumerable<Violation> WithinScope(History history)
     {
-        var sites = history.Asked.ToDictionary(one => one.Id, one => one.Sites);
-        return history.Applied.Where(one => sites.TryGetValue(one.Operation, out var scope) && !scope.Contains(one.Site))
-            .Select(one => new Violation("within its scope", $"{one.Operation} was carried out at {one.Site}, its scope names {string.Join(", ", sites[one.Operation].Order())}"));
+        var operations = history.Asked.ToDictionary(one => one.Id);
+        return history.Applied.Where(one => operations.TryGetValue(one.Operation, out var asked) && !asked.Sites.Contains(one.Site) && !asked.MayBeAt.Contains(one.Site))
+            .Select(one => new Violation("within its scope", $"{one.Operation} was carried out at {one.Site}, its scope names {string.Join(", ", operations[one.Operation].Sites.Order())}"));
     }
 
     /// <summary>At each site a meta-id stands for one local id, and a local id for one meta-id.</summary>
@@ -94,14 +94,15 @@ public static class Check
     public static IEnumerable<Violation> MonotoneReads(History history)
     {
         const string promise = "reads never go back";
-        var applied = history.Applied.GroupBy(one => (one.Site, one.Replicant)).ToDictionary(group => group.Key, group => group.ToList());
+        var applied = history.Applied.Select(one => (one.At, one.Site, one.Replicant, one.Operation)).Concat(history.Copied.Select(one => (one.At, one.Site, one.Replicant, one.Operation)))
+            .OrderBy(one => one.At).GroupBy(one => (one.Site, one.Replicant)).ToDictionary(group => group.Key, group => group.ToList());
         foreach (var reads in history.Seen.GroupBy(one => (one.Site, one.Replicant)))
         {
             var order = applied.GetValueOrDefault(reads.Key, []);
             var latest = -1;
             foreach (var read in reads.OrderBy(one => one.At))
             {
-                var place = read.Operation.Length == 0 ? -1 : order.FindIndex(one => one.Operation == read.Operation && one.At < read.At);
+                var place = read.Operation.Length == 0 ? -1 : order.FindLastIndex(one => one.Operation == read.Operation && one.At < read.At);
                 if (place < 0 && read.Operation.Length > 0)
                     yield return new Violation(promise, $"{read.Site} showed {read.Operation} on {read.Replicant} before it was carried out there");
                 else if (place < latest)

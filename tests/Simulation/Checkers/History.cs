@@ -18,6 +18,9 @@ public enum Told
 /// <param name="At">When it was asked for, as a number of the history.</param>
 public sealed record Asked(string Id, string Replicant, IReadOnlySet<string> Sites, long At)
 {
+    /// <summary>Sites beyond those, such as one that is gone for good, where it may have been carried out or not.</summary>
+    public IReadOnlySet<string> MayBeAt { get; init; } = new HashSet<string>();
+
     /// <summary>What the client was told.</summary>
     public Told Told { get; init; }
 
@@ -31,6 +34,13 @@ public sealed record Asked(string Id, string Replicant, IReadOnlySet<string> Sit
 /// <param name="Replicant">The replicant that it changed.</param>
 /// <param name="Operation">The operation.</param>
 public sealed record Applied(long At, string Site, string Replicant, string Operation);
+
+/// <summary>A site was given a replica as a copy of another one's.</summary>
+/// <param name="At">When, as a number of the history.</param>
+/// <param name="Site">Where.</param>
+/// <param name="Replicant">The replicant.</param>
+/// <param name="Operation">An operation whose effect the copy shows; in their order.</param>
+public sealed record Copied(long At, string Site, string Replicant, string Operation);
 
 /// <summary>A site takes a local id for a replica.</summary>
 /// <param name="At">When, as a number of the history.</param>
@@ -68,6 +78,7 @@ public sealed class History
     private readonly Dictionary<string, Asked> _asked = [];
     private readonly List<Applied> _applied = [];
     private readonly HashSet<(string Site, string Operation)> _appliedAt = [];
+    private readonly List<Copied> _copied = [];
     private readonly List<Mapped> _mapped = [];
     private readonly List<Seen> _seen = [];
     private readonly List<AtRest> _atRest = [];
@@ -79,6 +90,9 @@ public sealed class History
 
     /// <summary>What services carried out.</summary>
     public IReadOnlyList<Applied> Applied => Read(() => _applied.ToList());
+
+    /// <summary>What copies showed.</summary>
+    public IReadOnlyList<Copied> Copied => Read(() => _copied.ToList());
 
     /// <summary>The local ids that were taken.</summary>
     public IReadOnlyList<Mapped> Mapped => Read(() => _mapped.ToList());
@@ -124,6 +138,19 @@ public sealed class History
 
     /// <summary>A client was told what is true when one of some operations was carried out: that what it removes is gone, or what it makes is there.</summary>
     public long OnOneOf(string operation, IEnumerable<string> operations) => Note(_ => _oneOf.Add(new OneOf(operation, [.. operations])));
+
+    /// <summary>It is known by now for which sites an operation counts, other than its client had said.</summary>
+    public long OnCounted(string operation, IEnumerable<string> sites, IEnumerable<string> mayBeAt) =>
+        Note(_ => _asked[operation] = _asked[operation] with { Sites = sites.ToHashSet(), MayBeAt = mayBeAt.ToHashSet() });
+
+    /// <summary>A site was given a replica that shows these operations.</summary>
+    public void OnCopied(string site, string replicant, params IEnumerable<string> operations)
+    {
+        foreach (var operation in operations) Note(at => _copied.Add(new Copied(at, site, replicant, operation)));
+    }
+
+    /// <summary>A person has taken back a copy, since nobody could tell whether it was made: it is made again.</summary>
+    public long OnUndoneCopy(string site, string replicant) => Note(_ => _copied.RemoveAll(one => one.Site == site && one.Replicant == replicant));
 
     /// <summary>A service carried an operation out.</summary>
     public long OnApplied(string site, string replicant, string operation) => Note(at =>

@@ -18,6 +18,7 @@ internal sealed partial class Clients(World world)
     private readonly HashSet<(string Site, string Thing)> _knownAt = [];
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
     private readonly HashSet<(string Site, string Thing)> _reading = [];
+    private readonly Dictionary<string, int> _scoped = new(StringComparer.Ordinal);
     private int _waiting;
 
     /// <summary>Whether nobody waits for an answer, or is about to ask again.</summary>
@@ -26,9 +27,20 @@ internal sealed partial class Clients(World world)
     /// <summary>Begins what a client asks for.</summary>
     public void Begin(Ask ask) => _life.Run(() => world.Watch($"client of operation {ask.Number}", AskAsync(ask)));
 
+    /// <summary>Whether something is under way, or may be, that names a thing's sites.</summary>
+    public bool NameSitesOf(string thing) => _scoped.GetValueOrDefault(thing) > 0;
+
+    /// <summary>A site has lost data: what it knew it may not know now.</summary>
+    public void Forget(string site) => _knownAt.RemoveWhere(known => known.Site == site);
+
+    /// <summary>The path by which a thing is known; null while nobody was told its id.</summary>
+    public string? PathOf(string thing) => _ids.TryGetValue(thing, out var id) ? $"{CollectionOf(thing)}/{id}" : null;
+
     private async Task<Tried?> TryAsync(Ask ask, string operation)
     {
         var scope = world.Scenario.Things[ask.Thing];
+        var isMoved = world.Places.IsMoved(ask.Thing) && ask.Deed is not (Deed.CreateHere or Deed.CreateFirst or Deed.CreateRefused);
+        if (isMoved && !TryFit(ref ask)) return null;
         if (ask.Deed is Deed.Read or Deed.ReadThere)
         {
             await ReadAsync(ask);
@@ -36,8 +48,8 @@ internal sealed partial class Clients(World world)
         }
 
         // Of what may be gone, or not be known there yet, a client says where it is meant.
-        if (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing))) ask = ask with { SaysScope = true };
-        if (RequestOf(ask, operation) is not { } request || (!scope.Contains(ask.Site) && !(ask.Deed is Deed.Create or Deed.CreateRefused || ask.SaysScope))) return null;
+        if (!isMoved && (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing)))) ask = ask with { SaysScope = true };
+        if (RequestOf(ask, operation) is not { } request || (!isMoved && !scope.Contains(ask.Site) && !(ask.Deed is Deed.Create or Deed.CreateRefused || ask.SaysScope))) return null;
         var (thing, sites, scopeText) = ask.Deed switch
         {
             Deed.CreateHere => ($"{ask.Thing}-{operation}", [ask.Site], ""),
@@ -48,9 +60,13 @@ internal sealed partial class Clients(World world)
         };
         if (ask.Deed == Deed.Delete) _deleted.Add(ask.Thing);
         Note(ask, operation);
+        if (scopeText.Length == 0 && thing == ask.Thing) world.Places.OnAskedAt(operation, ask.Site);
         world.Asked(operation, thing, sites, ask.Deed == Deed.CreateFirst);
         world.Tell(ask.Site, ask.Thing, $"a client asks {operation}: {request.Method} {request.Target}{(scopeText.Length > 0 ? $" {{{World.Service}: {scopeText}}}" : "")}");
+        var namesSites = scopeText.Length > 0 && thing == ask.Thing;
+        if (namesSites) _scoped[thing] = _scoped.GetValueOrDefault(thing) + 1;
         var answer = await ExchangeAsync(ask, operation, request, scopeText);
+        if (namesSites && answer is not null) _scoped[thing]--;
         var told = ToldBy(answer);
         world.Tell(ask.Site, ask.Thing, $"the client of {operation} {Describe(answer)}: {told.ToString().ToLowerInvariant()}");
         if (ask.Deed == Deed.Delete && told == Told.Accepted) world.History.OnOneOf(operation, DeletesOf(ask.Thing));
@@ -80,12 +96,26 @@ internal sealed partial class Clients(World world)
         world.CheckReplicas(operation, string.Join("; ", body.RootElement.GetProperty("sites").EnumerateObject().Select(one => $"{one.Name}={one.Value.GetProperty("step").GetString()}")));
     }
 
+    // Of a thing whose sites are changed a client asks, without a scope, where it surely is and is known; of a change also where
+    // it may be leaving.
+    private bool TryFit(ref Ask ask)
+    {
+        if (ask.Deed == Deed.Create || _deleted.Contains(ask.Thing)) return false;
+        var sites = world.Places.SurelyAt(ask.Thing);
+        var isLeaving = ask.Deed is Deed.Put or Deed.Patch && world.Places.IsLeaving(ask.Site, ask.Thing);
+        if (!sites.Contains(ask.Site) && !isLeaving) ask = ask with { Site = sites[ask.Number % sites.Length] };
+        ask = ask with { SaysScope = false };
+        return ask.Deed is Deed.Read or Deed.ReadThere || _knownAt.Contains((ask.Site, ask.Thing));
+    }
+
+    private static string CollectionOf(string thing) => "/v1/" + thing.TrimEnd([.. "0123456789"]) + "s";
+
     private sealed record Request(string Method, string Target, string Body);
 
     // A thing whose id nobody was told cannot be named.
     private Request? RequestOf(Ask ask, string operation)
     {
-        var collection = "/v1/" + ask.Thing.TrimEnd([.. "0123456789"]) + "s";
+        var collection = CollectionOf(ask.Thing);
         var key = ask.Deed is Deed.CreateHere or Deed.CreateFirst or Deed.CreateRefused ? $"{ask.Thing}-{operation}" : ask.Thing;
         var name = collection == "/v1/names" ? $"\"name\":\"{key}\"," : "";
         var pad = ask.IsLarge ? $"\"pad\":\"{new string('x', 300_000)}\"," : "";
@@ -112,17 +142,20 @@ internal sealed partial class Clients(World world)
     {
         // Of what may be gone, or not be known there yet, a client says where it is meant.
         if (_deleted.Contains(ask.Thing) || !_knownAt.Contains((ask.Site, ask.Thing))) ask = ask with { SaysScope = true };
-        var scope = world.Scenario.Things[ask.Thing];
+        var scope = world.Places.SurelyAt(ask.Thing);
         var there = ask.Deed == Deed.ReadThere ? scope[ask.Number % scope.Length] : ask.Site;
         if (RequestOf(ask, "") is not { } request || !scope.Contains(there) || !_reading.Add((there, ask.Thing))) return;
         try
         {
             var answer = await ExchangeAsync(ask, $"read{ask.Number}", request, there == ask.Site ? "" : there);
-            if (answer is { Status: < 500 } && answer.Field("Cheops-Site") is { } by && by != there)
-                world.Violate("within its scope", $"{ask.Thing} was to be read at {there}, and {by} answered");
+            var isElsewhere = answer is { Status: < 500 } && answer.Field("Cheops-Site") is { } by && by != there;
+            if (isElsewhere && !world.Places.MayLack(there, ask.Thing))
+                world.Violate("within its scope", $"{ask.Thing} was to be read at {there}, and {answer!.Field("Cheops-Site")} answered");
             world.Tell(ask.Site, ask.Thing, $"a client reads {request.Target} and {Describe(answer)}");
+            if (isElsewhere || (world.Places.MayLack(there, ask.Thing) && (answer is { Status: 404 } || !world.Places.SurelyAt(ask.Thing).Contains(there)))) return;
 
-            if (answer is { Status: 200 }) _knownAt.Add((there, ask.Thing));
+            // What may have been forgotten is known when the site says so.
+            if (answer is { Status: 200 } && (!world.Places.MayLack(there, ask.Thing) || answer.Field("Cheops-Replicas") is not null)) _knownAt.Add((there, ask.Thing));
 
             // What is not there may be gone already, or not be there yet where a delete is on its way.
             if (answer is null || answer.Status >= 500 || (answer.Status == 404 && _deleted.Contains(ask.Thing))) return;

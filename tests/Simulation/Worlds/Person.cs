@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using System.Text;
+using System.Text.Json;
 using Cheops.Agent.Api;
 using Cheops.Agent.Replication.State;
 using Cheops.Proto.Operations;
@@ -39,15 +39,28 @@ internal static class Person
     private static async Task ResolveAsync(World world, Site site, Agent.Replication.GroupRunner runner, OperationState state)
     {
         var operation = await site.Begin(_ => runner.ReadAsync(state).AsTask());
-        var name = NameOf(operation);
+        if (GroupLogs.NameOf(operation) is not { } name)
+        {
+            if (operation.Method == "POST") site.Service.UndoCopy(KeyIn(operation));
+            await RetryAsync(world, site, state, $"what a move asks for ({operation.Method} {operation.Target})");
+            return;
+        }
+
         var done = world.History.Applied.Any(one => one.Site == site.Name && one.Operation == name);
         if (done && operation.Method is "POST" or "PATCH") site.Service.Undo(name);
-        var answer = await site.AskApiAsync(new ApiRequest(
-            HttpMethod.Post, $"/_cheops/v1/operations/{state.Id}/retry", ImmutableDictionary<string, string>.Empty, MayChange: true));
-        world.Tell(site.Name, null, $"a person finds {name} in doubt ({(done ? "it was carried out, and is taken back" : "it was not carried out")}) and has it tried again: {answer?.Status}");
+        await RetryAsync(world, site, state, $"{name} in doubt ({(done ? "it was carried out, and is taken back" : "it was not carried out")})");
     }
 
-    /// <summary>The name of an operation in the history.</summary>
-    public static string NameOf(Operation operation) => Encoding.Latin1.GetString(operation.Fields.Span).Split("\r\n")
-        .First(line => line.StartsWith("X-Operation: ", StringComparison.OrdinalIgnoreCase))["X-Operation: ".Length..];
+    private static async Task RetryAsync(World world, Site site, OperationState state, string what)
+    {
+        var answer = await site.AskApiAsync(new ApiRequest(
+            HttpMethod.Post, $"/_cheops/v1/operations/{state.Id}/retry", ImmutableDictionary<string, string>.Empty, MayChange: true));
+        world.Tell(site.Name, null, $"a person finds {what} and has it tried again: {answer?.Status}");
+    }
+
+    private static string KeyIn(Operation copy)
+    {
+        using var body = JsonDocument.Parse(copy.Body);
+        return body.RootElement.GetProperty("key").GetString()!;
+    }
 }

@@ -67,6 +67,17 @@ internal sealed class RestService(World world, string site, int firstId)
         world.History.OnUndone(site, operation);
     }
 
+    /// <summary>A person takes back what may have been made as a copy of another site's replica.</summary>
+    public void UndoCopy(string key)
+    {
+        foreach (var all in _things.Values)
+        {
+            foreach (var id in all.Where(one => one.Value.Key == key).Select(one => one.Key).ToArray()) all.Remove(id);
+        }
+
+        world.History.OnUndoneCopy(site, key);
+    }
+
     /// <summary>Takes a connection.</summary>
     /// <exception cref="IOException">It takes none.</exception>
     public Channel Connect()
@@ -179,9 +190,10 @@ internal sealed class RestService(World world, string site, int firstId)
         if (sent.RootElement.TryGetProperty("refuse", out _)) return (422, """{"error":"nobody wants it"}""");
         var id = collection == "names" ? sent.RootElement.GetProperty("name").GetString()! : (_next++).ToString(CultureInfo.InvariantCulture);
         if (things.ContainsKey(id)) return (409, $$"""{"error":"{{id}} is taken"}""");
-        things[id] = new Thing(key, operation);
+        things[id] = new Thing(key, operation.Length > 0 ? operation : sent.RootElement.GetProperty("value").GetString()!);
         _given[(collection, id)] = key;
-        world.Applied(site, key, operation);
+        if (operation.Length > 0) world.Applied(site, key, operation);
+        else world.History.OnCopied(site, key, things[id].Value.Split('+'));
         return (201, Show(collection, id, things[id]));
     }
 
@@ -197,7 +209,7 @@ internal sealed class RestService(World world, string site, int firstId)
     private (int, string) Remove(SortedDictionary<string, Thing> things, string id, string operation)
     {
         if (!things.Remove(id, out var thing)) return NotFound(id);
-        world.Applied(site, thing.Key, operation);
+        if (operation.Length > 0) world.Applied(site, thing.Key, operation);
         return (204, "");
     }
 

@@ -103,6 +103,9 @@ internal sealed record Wishes
 
     /// <summary>Whether what <see cref="Extras"/> adds is there: not in seeds that were kept before it was.</summary>
     public bool HasExtras { get; init; } = true;
+
+    /// <summary>Whether sites come and go; null for what the seed says.</summary>
+    public bool? Changes { get; init; }
 }
 
 /// <summary>All that is decided before a world begins: it is data, so that parts of it can be left out.</summary>
@@ -138,6 +141,9 @@ internal sealed record Scenario
     /// <summary>How much the clocks of sites drift, in millionths.</summary>
     public int DriftPpm { get; init; }
 
+    /// <summary>Whether the sites of things change, or those of the mesh.</summary>
+    public bool HasChanges => Steps.Any(step => step is ChangeSites or LoseSite or LoseData);
+
     /// <summary>A thing of all sites that nobody asks for before all is at rest again.</summary>
     public static string LastThingOf(int site) => $"name{9000 + site}";
 
@@ -159,7 +165,7 @@ internal sealed record Scenario
             Seed = seed,
             Sites = sites,
             Things = things.AddRange(Enumerable.Range(0, count).Select(site => KeyValuePair.Create(LastThingOf(site), sites))),
-            Steps = [.. steps.OrderBy(step => step.AtMs)],
+            Steps = [.. steps.Concat(changes).OrderBy(step => step.AtMs)],
             LeaderLostPerMille = calm ? 0 : chance.Next(3) * 15,
             ForgetsCommit = chance.Next(2) == 0,
             Loss = calm || chance.Next(3) > 0 ? 0 : chance.NextDouble() * 0.02,
@@ -168,7 +174,8 @@ internal sealed record Scenario
             BulkDelayMs = chance.Next(2) * chance.Next(50),
             DriftPpm = chance.Next(200),
         };
-        return wishes.HasExtras ? Extras.Add(scenario, length) : scenario;
+        if (wishes.HasExtras) scenario = Extras.Add(scenario, length);
+        return wishes.Changes ?? Changes.AreDrawn(seed) ? Changes.Add(scenario, things.Keys, length) : scenario;
     }
 
     // Weighted: names chosen by clients, numbers that can be looked for by their key, marks that cannot.

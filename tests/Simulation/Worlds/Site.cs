@@ -40,6 +40,9 @@ internal sealed partial class Site
 
     public bool IsUp => _agent is not null;
 
+    /// <summary>Whether it never comes back.</summary>
+    public bool IsLost { get; private set; }
+
     public Replicator? Replicator => _agent?.Replicator;
 
     /// <summary>How far its time of day is off.</summary>
@@ -48,21 +51,31 @@ internal sealed partial class Site
     /// <summary>Starts the agent.</summary>
     public void Start()
     {
-        if (_agent is not null) return;
+        if (_agent is not null || IsLost) return;
         _world.Tell(Name, null, "the agent starts");
         _world.Reachability.OnSite(Name, true, _world.Now);
         _agent = new Agent(this);
         _agent.Life.Run(() => _world.Watch($"the start of {Name}", _agent.StartAsync()));
     }
 
+    /// <summary>The site is gone for good.</summary>
+    public void Lose()
+    {
+        Crash();
+        IsLost = true;
+    }
+
     /// <summary>Ends the agent without a word, wherever it is.</summary>
-    public void Crash()
+    public void Crash() => Crash(null);
+
+    /// <summary>The same, with a disk that has lost what others were told of.</summary>
+    public void Crash(DataLoss? loss)
     {
         if (_agent is null) return;
-        _world.Tell(Name, null, "the agent ends without a word");
+        _world.Tell(Name, null, $"the agent ends without a word{(loss is null ? "" : $"; lost: {loss}")}");
         _world.Reachability.OnSite(Name, false, _world.Now);
         _agent.End();
-        _disk.Crash();
+        _disk.Crash(loss);
         _agent = null;
     }
 

@@ -38,12 +38,15 @@ internal sealed class SiteDisk(World world, Random chance)
         if (_log is not null) _log.Capacity = isFull ? _log.DiskBytes : long.MaxValue;
     }
 
-    /// <summary>The agent ends: nothing more of it reaches the disk.</summary>
-    public void Crash()
+    /// <summary>The agent ends: nothing more of it reaches the disk, which may have lost more than that.</summary>
+    public void Crash(DataLoss? loss)
     {
         _log?.Fail();
-        Table = Table.Crash();
-        Contents = Contents.Crash(chance);
+        Table = loss == DataLoss.Everything ? new MemoryReplicantTable { Capacity = Table.Capacity } : Table.Crash(loss == DataLoss.Table ? "a block was not what was written" : null);
+        Contents = loss == DataLoss.Everything ? new MemoryContentStore(_clock) : Contents.Crash(chance);
+
+        // Of the log only what the agent noted itself is here; what its groups have of it is the world's.
+        if (loss is DataLoss.Everything or DataLoss.EndOfLog) _log = null;
     }
 
     // What is appended is durable some time later, together with all before it.

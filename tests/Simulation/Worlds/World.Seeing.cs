@@ -32,7 +32,7 @@ internal sealed partial class World
     /// <summary>An entry is proposed: an operation in it has a name in the history.</summary>
     public void OnProposed(ReadOnlyMemory<byte> entry)
     {
-        if (GroupEntry.Decode(entry) is ProposedEntry { Operation: var operation }) _operations[operation.Id.ToString()] = Person.NameOf(operation);
+        if (GroupEntry.Decode(entry) is ProposedEntry { Operation: var operation } && GroupLogs.NameOf(operation) is { } name) _operations[operation.Id.ToString()] = name;
     }
 
     private IEnumerable<Violation> JudgeLogs() =>

@@ -45,6 +45,7 @@ internal sealed partial class World
     private readonly Dictionary<string, Site> _sites;
     private readonly Clients _clients;
     private readonly StatusWatch _watch;
+    private readonly Operators _operators;
     private readonly Dictionary<string, AtOne> _atOne = [];
     private int _lives;
     private int _crashes;
@@ -69,6 +70,7 @@ internal sealed partial class World
         _sites = scenario.Sites.Index().ToDictionary(site => site.Item, site => new Site(this, site.Item, site.Index + 1), StringComparer.Ordinal);
         _clients = new Clients(this);
         _watch = new StatusWatch(this, [.. _sites.Values]);
+        (Places, _operators) = (new Places(scenario), new Operators(this, _sites.Values));
     }
 
     public Scenario Scenario { get; }
@@ -86,6 +88,19 @@ internal sealed partial class World
     public History History { get; } = new();
 
     public Story Story { get; } = new();
+
+    public Places Places { get; }
+
+    private Site[] Present => [.. _sites.Values.Where(site => !site.IsLost)];
+
+    /// <summary>The path by which clients know a thing; null while nobody was told its id.</summary>
+    public string? PathOf(string thing) => _clients.PathOf(thing);
+
+    /// <summary>Whether clients may still wait for something that names a thing's sites.</summary>
+    public bool AreSitesNamed(string thing) => _clients.NameSitesOf(thing);
+
+    /// <summary>What an operation was asked to do.</summary>
+    public Deed DeedOf(string operation) => Scenario.Steps.OfType<Ask>().FirstOrDefault(ask => $"op{ask.Number}" == operation)?.Deed ?? Deed.Create;
 
     public Site SiteNamed(string name) => _sites[name];
 
@@ -204,11 +219,11 @@ internal sealed partial class World
 
         // 4.
         var healedAt = NowMs;
-        RunUntil(healedAt + RestMaxMs, () => _clients.AreQuiet && Rest.IsIn(_sites.Values));
-        if (Rest.IsIn(_sites.Values)) GoOn();
+        RunUntil(healedAt + RestMaxMs, () => _clients.AreQuiet && IsAtRest);
+        if (IsAtRest) GoOn();
 
         // 5.
-        Rest.Judge(this, _sites.Values, (NowMs - healedAt) / 1000.0);
+        Rest.Judge(this, Present, (NowMs - healedAt) / 1000.0);
         _violations.AddRange(Check.Everything(History));
         _violations.AddRange(JudgeLogs());
         foreach (var broken in _atOne.Values.Select(one => one.Broken).OfType<string>()) Violate("at one of the sites", broken);
@@ -216,7 +231,7 @@ internal sealed partial class World
         foreach (var site in _sites.Values) site.Crash();
         return new Outcome(
             [.. _violations], Story, _scheduler.Trace, TimeSpan.FromTicks(_scheduler.Now),
-            $"{Scenario.Sites.Length} sites, {History.Asked.Count} operations, {_crashes} crashes, {Scenario.Steps.OfType<Cut>().Count()} cuts, {Scenario.Steps.OfType<Trouble>().Count()} troubles, {_clients.AskedAgain} asked again, {_watch.Looks} looks, {_scheduler.Steps} steps")
+            $"{Scenario.Sites.Length} sites, {History.Asked.Count} operations, {_crashes} crashes, {Scenario.Steps.OfType<Cut>().Count()} cuts, {Scenario.Steps.OfType<Trouble>().Count()} troubles, {Places.Told.Count} moves{(Places.Lost.Count > 0 ? ", 1 site lost" : "")}, {_clients.AskedAgain} asked again, {_watch.Looks} looks, {_scheduler.Steps} steps")
         {
             Concerned = [.. History.Asked.Where(asked => _violations.Any(one => Words(one.Detail).Any(word => word == asked.Id || word == asked.Replicant))).Select(asked => asked.Replicant)],
         };
@@ -227,12 +242,14 @@ internal sealed partial class World
     // At rest, everything works as in the beginning.
     private void GoOn()
     {
-        var last = Scenario.Sites.Index().Select(site => new Ask(0, 9000 + site.Index, site.Item, Deed.Create, Scenario.LastThingOf(site.Index), false, 0)).ToArray();
+        var last = Scenario.Sites.Index().Where(site => !SiteNamed(site.Item).IsLost).Select(site => new Ask(0, 9000 + site.Index, site.Item, Deed.Create, Scenario.LastThingOf(site.Index), false, 0)).ToArray();
         foreach (var ask in last) _clients.Begin(ask);
-        RunUntil(NowMs + RestMaxMs, () => _clients.AreQuiet && Rest.IsIn(_sites.Values));
+        RunUntil(NowMs + RestMaxMs, () => _clients.AreQuiet && IsAtRest);
         foreach (var ask in last.Where(ask => History.Asked.All(one => one.Id != $"op{ask.Number}" || one.Told != Checkers.Told.Accepted)))
             Violate("goes on", $"{ask.Thing} could not be made at {ask.Site} when all was healed");
     }
+
+    private bool IsAtRest => Rest.IsIn(Present) && Groups.All.All(group => group.Strangers.Count == 0);
 
     private long NowMs => _scheduler.Now / TimeSpan.TicksPerMillisecond;
 
@@ -299,7 +316,30 @@ internal sealed partial class World
                 _sites[jump.Site].Jump(TimeSpan.FromMilliseconds(jump.ByMs));
                 _watch.Look(_sites[jump.Site]);
                 break;
+            case ChangeSites change:
+                _operators.Begin(change);
+                break;
+            case LoseData lose when _sites[lose.Site].IsUp && (lose.Loss == DataLoss.Table || !Groups.All.Any(group => group.Voters is [var only] && only == lose.Site)):
+                LoseDataAt(_sites[lose.Site], lose);
+                break;
+            case LoseSite lose when Places.CanLose(lose.Site):
+                Tell(lose.Site, null, "the site is gone for good");
+                _sites[lose.Site].Lose();
+                Places.OnLost(lose.Site);
+                Later(lose.RemovedAfterMs, () => _operators.Remove(lose.Site));
+                break;
         }
+    }
+
+    // One site in a world: two that have lost what they had could not be let in by a third. What only this site had would be lost for good.
+    private void LoseDataAt(Site site, LoseData lose)
+    {
+        _crashes++;
+        site.Crash(lose.Loss);
+        Places.OnForgot(site.Name);
+        _clients.Forget(site.Name);
+        if (lose.Loss != DataLoss.Table) Groups.Lose(site.Name, lose.Loss == DataLoss.Everything ? 0 : ChanceFor("loss").Next(1000));
+        Later(lose.DownMs, site.Start);
     }
 
     // Done once: when its time has come, or when all is healed.

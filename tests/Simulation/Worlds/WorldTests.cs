@@ -26,7 +26,8 @@ public sealed partial class WorldTests(ITestOutputHelper output)
     {
         using var file = new StreamReader(typeof(WorldTests).Assembly.GetManifestResourceStream("seeds.txt")!);
         var known = file.ReadToEnd().Split('\n').Where(line => line.Length > 0 && line[0] != '#').Select(line => line.Split(' ', 4)).ToArray();
-        foreach (var parts in known) Passes(Number(parts[0]), new Wishes { Sites = Number(parts[1]), Asks = Number(parts[2].TrimEnd('+')), HasExtras = parts[2].EndsWith('+') });
+        foreach (var parts in known)
+            Passes(Number(parts[0]), new Wishes { Sites = Number(parts[1]), Asks = Number(parts[2].TrimEnd('+', '*')), HasExtras = parts[2].Contains('+'), Changes = parts[2].Contains('*') });
         Assert.NotEmpty(known);
     }
 

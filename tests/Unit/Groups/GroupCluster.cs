@@ -20,6 +20,9 @@ public abstract class GroupCluster : IAsyncDisposable
     /// <summary>The power of a site goes: what is not durable is lost.</summary>
     public abstract Task CrashAsync(string site);
 
+    /// <summary>A site that is down has lost all that it had made durable.</summary>
+    public abstract void Wipe(string site);
+
     /// <summary>Cuts a site off from all others, or mends its links.</summary>
     public abstract void CutOff(string site, bool isCut);
 

@@ -5,7 +5,7 @@ using Cheops.Raft;
 namespace Cheops.Tests.Unit.Groups;
 
 /// <summary>What every host of groups promises.</summary>
-public abstract class GroupContract : IAsyncLifetime
+public abstract partial class GroupContract : IAsyncLifetime
 {
     protected GroupCluster Cluster { get; private set; } = null!;
 

@@ -50,7 +50,7 @@ public sealed class RaftCluster(int seed) : GroupCluster
     }
 
     /// <summary>The data of a site that is down are lost.</summary>
-    public void Wipe(string site)
+    public override void Wipe(string site)
     {
         _logs.Remove(site);
         _incarnations.Remove(site);

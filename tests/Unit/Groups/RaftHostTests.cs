@@ -2,7 +2,7 @@ using Cheops.Raft;
 
 namespace Cheops.Tests.Unit.Groups;
 
-/// <summary>What only the real host does: sleep, wiped and removed members, snapshots, lost messages, full disks.</summary>
+/// <summary>What only the real host does: sleep, members that are away at the founding, snapshots, lost messages, full disks.</summary>
 public sealed class RaftHostTests : IAsyncLifetime
 {
     private readonly RaftCluster _cluster = new(3);
@@ -45,59 +45,6 @@ public sealed class RaftHostTests : IAsyncLifetime
         await AsleepAsync("A", "B", "C");
         _cluster.CutOff("C", false);
         await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries.Contains("two"), "C catches up");
-    }
-
-    [Fact]
-    public async Task A_wiped_site_is_let_in_by_the_others_and_caught_up()
-    {
-        var group = await _cluster.FoundAsync("A", "B", "C");
-        var id = group.Founding.Id;
-        await _cluster.FindAsync("C", id);
-        for (var i = 0; i < 5; i++) await _cluster.ProposeAsync(group, $"e{i}");
-        await _cluster.CrashAsync("C");
-        _cluster.Wipe("C");
-        await _cluster.StartAsync("C");
-        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status is { Generation: >= 2, AppliedIndex: > 5 }, "C is let in");
-        Assert.Equal(["e0", "e1", "e2", "e3", "e4"], _cluster.Machine("C", id).Entries);
-
-        // It counts again.
-        await _cluster.CrashAsync("B");
-        await _cluster.InsistAsync(() => group, "with C");
-        await _cluster.UntilAsync(() => _cluster.Machine("C", id).Entries.Contains("with C"), "C has it");
-    }
-
-    [Fact]
-    public async Task A_wiped_site_does_not_vote_before_it_is_let_in()
-    {
-        var group = await _cluster.FoundAsync("A", "B", "C");
-        var id = group.Founding.Id;
-        await _cluster.FindAsync("C", id);
-        await _cluster.ProposeAsync(group, "one");
-        await _cluster.CrashAsync("B");
-        await _cluster.CrashAsync("C");
-        _cluster.Wipe("C");
-        await _cluster.StartAsync("C");
-        // Only A has what was committed: A and the wiped C are no majority, and neither founds the set anew.
-        await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(group, "two"));
-        await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("C").FoundAsync(["A", "B", "C"], null).AsTask()));
-        await _cluster.StartAsync("B");
-        await _cluster.InsistAsync(() => group, "three");
-        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)?.Status.Generation >= 2 && _cluster.Machine("C", id).Entries.Contains("three"), "C is let in");
-        Assert.Equal("one", _cluster.Machine("C", id).Entries[0]);
-    }
-
-    [Fact]
-    public async Task Of_two_sites_without_a_witness_the_one_that_is_left_lets_the_other_in()
-    {
-        var group = await _cluster.FoundAsync("A", "B");
-        var id = group.Founding.Id;
-        await _cluster.FindAsync("B", id);
-        await _cluster.ProposeAsync(group, "one");
-        await _cluster.CrashAsync("B");
-        _cluster.Wipe("B");
-        await _cluster.StartAsync("B");
-        await _cluster.InsistAsync(() => group, "two");
-        await _cluster.UntilAsync(() => _cluster.Host("B").Find(id)?.Status.Generation >= 2 && _cluster.Machine("B", id).Entries is ["one", "two"], "B is let in");
     }
 
     [Theory]
@@ -162,49 +109,6 @@ public sealed class RaftHostTests : IAsyncLifetime
         Assert.Null(await _cluster.RunAsync(_cluster.Host("A").ChooseWitnessAsync(["A", "B"], ["W"]).AsTask()));
         var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.RunAsync(_cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask()));
         Assert.Equal(GroupError.NotFounded, e.Error);
-    }
-
-    [Fact]
-    public async Task A_site_that_is_removed_counts_no_longer()
-    {
-        var group = await _cluster.FoundAsync("A", "B", "C");
-        var id = group.Founding.Id;
-        await _cluster.FindAsync("B", id);
-        await _cluster.ProposeAsync(group, "one");
-        await _cluster.CrashAsync("C");
-        Assert.True(Assert.Single(await _cluster.RunAsync(_cluster.Host("B").RemoveSiteAsync("C").AsTask())).IsDone);
-        Assert.True(_cluster.Host("B").Find(id)!.Status.Removed is ["C"]);
-        await _cluster.UntilAsync(() => group.Status.Generation == 2, "A knows");
-        await _cluster.InsistAsync(() => group, "two");
-
-        await _cluster.StartAsync("C");
-        await _cluster.UntilAsync(() => _cluster.Host("C").Find(id)!.Status.Removed is ["C"], "C knows");
-        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(_cluster.Host("C").Find(id)!, "never"));
-        Assert.Contains("removed", e.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task A_site_is_not_removed_without_a_majority()
-    {
-        var group = await _cluster.FoundAsync("A", "B", "C");
-        await _cluster.ProposeAsync(group, "one");
-        await _cluster.CrashAsync("B");
-        await _cluster.CrashAsync("C");
-        var removal = Assert.Single(await _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("C").AsTask()));
-        Assert.Equal("A & B & C", string.Join(" & ", removal.Sites));
-        Assert.Contains("no majority", removal.Reason, StringComparison.Ordinal);
-        Assert.Empty(group.Status.Removed);
-    }
-
-    [Fact]
-    public async Task The_last_of_two_sites_removes_the_other_and_goes_on_alone()
-    {
-        var group = await _cluster.FoundAsync("A", "B");
-        await _cluster.ProposeAsync(group, "one");
-        await _cluster.CrashAsync("B");
-        Assert.True(Assert.Single(await _cluster.RunAsync(_cluster.Host("A").RemoveSiteAsync("B").AsTask())).IsDone);
-        await _cluster.ProposeAsync(group, "two");
-        Assert.Equal(["one", "two"], _cluster.Machine("A", group.Founding.Id).Entries);
     }
 
     [Fact]

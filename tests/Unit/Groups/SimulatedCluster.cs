@@ -34,6 +34,8 @@ public sealed class SimulatedCluster : GroupCluster
         if (_hosts.Remove(site, out var host)) await host.DisposeAsync();
     }
 
+    public override void Wipe(string site) => _groups.Lose(site);
+
     public override void CutOff(string site, bool isCut) => _groups.CutOff(site, isCut);
 
     public override async Task PassAsync()
