@@ -165,7 +165,7 @@ internal sealed record Scenario
             Seed = seed,
             Sites = sites,
             Things = things.AddRange(Enumerable.Range(0, count).Select(site => KeyValuePair.Create(LastThingOf(site), sites))),
-            Steps = [.. steps.Concat(changes).OrderBy(step => step.AtMs)],
+            Steps = [.. steps.OrderBy(step => step.AtMs)],
             LeaderLostPerMille = calm ? 0 : chance.Next(3) * 15,
             ForgetsCommit = chance.Next(2) == 0,
             Loss = calm || chance.Next(3) > 0 ? 0 : chance.NextDouble() * 0.02,
