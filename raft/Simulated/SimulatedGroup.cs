@@ -20,7 +20,9 @@ internal sealed class SimulatedGroup : IReplicaGroup
     {
         (_groups, _host, Shared, _machine) = (groups, host, shared, machine);
         _applied = machine.ReplayFrom - 1;
-        _seenUntil = shared.Known[host.Site];
+
+        // What the machine has durably made of entries was in the log: of a log that has lost its end, what comes after is gone.
+        _seenUntil = shared.Known[host.Site] = Math.Max(shared.Known[host.Site], _applied);
         _replayUntil = groups.Faults.ForgetsCommit ? _applied : _seenUntil;
         if (shared.LetInAt.TryGetValue(host.Site, out var letIn)) machine.Forgot(letIn);
     }
@@ -184,7 +186,7 @@ internal sealed class SimulatedGroup : IReplicaGroup
     private byte[][] SeenOnly()
     {
         lock (_groups.Gate)
-            return [.. Enumerable.Range(0, (int)Math.Max(0, _seenUntil - _replayUntil)).Select(at => Shared[_replayUntil + 1 + at]).OfType<byte[]>()];
+            return [.. Enumerable.Range(0, (int)(_seenUntil - _replayUntil)).Select(at => Shared[_replayUntil + 1 + at]).OfType<byte[]>()];
     }
 
     private async Task ApplyAsync()
