@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 
 namespace Cheops.Agent.Replication;
@@ -85,6 +87,19 @@ internal sealed partial class Replicants
             if (Find(to, key) is { } record) Write(ReplicantRecord.TableKey(to, key), record, namesChange: true);
             Gone(from, key);
         }
+    }
+
+    // As the marks tell it, since a group may not be open yet; null when they do not.
+    private ImmutableArray<string>? SitesMovedTo(GroupId from, ReplicantKey key, GroupId to)
+    {
+        for (var hops = 0; hops < Bounds.MoveMarksKept; hops++)
+        {
+            if (MovesOf(from, key)?.Marks.LastOrDefault(mark => mark.Kind == MoveMarkKind.Closed) is not { } closed) return null;
+            if (closed.Other == to) return closed.OtherSites;
+            from = closed.Other;
+        }
+
+        return null;
     }
 
     // The table may be ahead of one group's entries and behind another's while they are applied again.

@@ -162,13 +162,10 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         // What a site made late belongs to the group that the replicant has moved to by now, if the site is of it.
         lock (_gate)
         {
-            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes && (record.Group == group || MayBeOf(record.Group, atSite)))
+            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes && (record.Group == group || SitesMovedTo(group, create.Key, record.Group)?.Contains(atSite) != false))
                 Write(ReplicantRecord.TableKey(record.Group, record.Key), record with { LocalIds = record.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
         }
     }
-
-    // A group that is not open yet tells nothing of its sites.
-    private bool MayBeOf(GroupId group, string one) => sitesOf(group) is var sites && (sites.Contains(one) || GroupId.Of(sites.AsSpan()) != group);
 
     /// <summary>Lets go of a replicant.</summary>
     public void Gone(GroupId group, ReplicantKey name)
