@@ -89,7 +89,13 @@ internal sealed partial class Replicants
         }
     }
 
-    // As the marks tell it, since a group may not be open yet; null when they do not.
+    // Of a group that is not open yet the marks may tell.
+    private bool MayBeOf(GroupId group, string one, GroupId from, ReplicantKey key)
+    {
+        var known = sitesOf(group);
+        return GroupId.Of(known.AsSpan()) == group ? known.Contains(one) : SitesMovedTo(from, key, group)?.Contains(one) != false;
+    }
+
     private ImmutableArray<string>? SitesMovedTo(GroupId from, ReplicantKey key, GroupId to)
     {
         for (var hops = 0; hops < Bounds.MoveMarksKept; hops++)

@@ -162,7 +162,7 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         // What a site made late belongs to the group that the replicant has moved to by now, if the site is of it.
         lock (_gate)
         {
-            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes && (record.Group == group || SitesMovedTo(group, create.Key, record.Group)?.Contains(atSite) != false))
+            if (Newest(group, create.Key) is { } record && record.CreatedBy == create.Makes && (record.Group == group || MayBeOf(record.Group, atSite, group, create.Key)))
                 Write(ReplicantRecord.TableKey(record.Group, record.Key), record with { LocalIds = record.LocalIds.SetItem(atSite, localId) }, namesChange: atSite == site);
         }
     }
