@@ -32,7 +32,8 @@ public sealed record FieldPath(string Text, ImmutableArray<string> Segments)
             }
             else if (text.AsSpan(at).StartsWith("['") && !isFirst)
             {
-                var end = text.IndexOf("']", at, StringComparison.Ordinal);
+                // After the quote that opens it: in ['] the same quote would be taken for both.
+                var end = text.IndexOf("']", at + 2, StringComparison.Ordinal);
                 var name = end < 0 ? "" : text[(at + 2)..end];
                 if (name is "" or Each || name.Any(c => c is '\'' or < ' '))
                     return null;

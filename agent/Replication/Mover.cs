@@ -87,10 +87,12 @@ internal sealed class Mover(MoverParts parts)
         if (to.Contains(parts.Site)) await parts.FoundAsync(to, cancellation);
         var closing = new ClosingEntry(MoveOf(record, deletesReplica), to, deletesReplica);
         await from.ProposeAsync(closing, cancellation);
-        var begun = from.Look(state => state.MoveOf(record.Key));
-        if (begun?.Id == closing.Move.Id) await WaitAsync(from, begun, cancellation);
-        else if (begun is not null) throw Other(begun.To);
-        else if (from.Look(state => state.LastMarkOf(record.Key)) is var mark && mark?.Move != closing.Move.Id) throw Other(mark?.OtherSites ?? []);
+
+        // Of two that ask for the same, a second time after a crash too, the one that came first counts for both.
+        var (begun, last) = from.Look(state => (state.MoveOf(record.Key), state.LastMarkOf(record.Key)));
+        var first = begun?.To ?? (last is { Kind: MoveMarkKind.Closed } ? last.OtherSites : []);
+        if (!first.SequenceEqual(to)) throw Other(first);
+        if (begun is not null) await WaitAsync(from, begun, cancellation);
     }
 
     private static MoveException Other(ImmutableArray<string> to) => new(

@@ -96,6 +96,22 @@ public sealed class MovingTests
         Assert.Equal(sites.ThingAt(1, "moved").Value, sites.ThingAt(3, "moved").Value);
     }
 
+    [Fact]
+    public async Task WhoAsksForTheSameAtTheSameTimeIsToldTheSame()
+    {
+        await using var sites = await NumbersSites.StartAsync(3, 2);
+        var metaId = await sites.CreatedAsync(1, "moved");
+        await sites.QuietAsync(1, 2);
+        for (var round = 0; round < 6; round++)
+        {
+            var adding = round % 2 == 0;
+            string[] command = adding ? ["replicants", "add-site", metaId, "Site3"] : ["replicants", "remove-site", metaId, "Site3", "--delete-replica"];
+            foreach (var ran in await Task.WhenAll(sites.Mesh[1].CheopsAsync(command), sites.Mesh[2].CheopsAsync(command))) ran.Succeeded();
+            await sites.QuietAsync(1, 2);
+            await Wait.UntilAsync("Site3 is as asked", () => sites.Of(3).Things.Any(thing => thing.Key == "moved") == adding, more: sites.Mesh.Logs);
+        }
+    }
+
     private static Task WrittenAsync(ConcurrentQueue<string> written, int more)
     {
         var before = written.Count;

@@ -67,6 +67,8 @@ public class ProfileReaderTests
     [InlineData("a[b]", null)]
     [InlineData("a['b'", null)]
     [InlineData("a['']", null)]
+    [InlineData("a[']", null)]
+    [InlineData("a['", null)]
     [InlineData("a['[]']", null)]
     [InlineData("a['b'c']", null)]
     [InlineData("['a']", null)]

@@ -76,10 +76,14 @@ internal sealed class SimulatedReplicas : IDisposable
         var waited = System.Diagnostics.Stopwatch.StartNew();
         while (!holds())
         {
-            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(180), $"not within 180 s: {what}\n{string.Join('\n', Warnings.TakeLast(20))}");
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(180), $"not within 180 s: {what}\n{string.Join('\n', Warnings.TakeLast(20).Concat(Sites.SelectMany(Standing)))}");
             await PassAsync();
         }
     }
+
+    // What is open at a site, for whoever asks why nothing goes on.
+    private static IEnumerable<string> Standing(Site site) => site.Runner is not { } runner ? [] : runner.Look(state => state.Open
+        .Select(one => $"{site.Name}, applied {runner.AppliedIndex}: {one.Id} at {one.Index} {one.Decision?.ToString() ?? "undecided"} by {one.Decider}, claim {one.Claim}: {one.Describe()}; waits: {runner.WhyWaiting(one)}").ToArray());
 
     /// <summary>Lets time pass until everything is done everywhere.</summary>
     public Task QuietAsync() => UntilAsync(
