@@ -28,6 +28,8 @@ internal sealed class AppliedReports(string site, Func<AppliedManyEntry, Task> p
 
     private async Task GatherAsync()
     {
+        // What comes after must not run before this is the next: on a busy machine the time may be over at once.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.ContinueOnCapturedContext);
         await Task.Delay(TimeSpan.FromMilliseconds(Bounds.AppliedGatherMs), time);
         List<(OperationId, ServiceResult)> gathered;
         lock (_gate) (gathered, _gathered, _next) = (_gathered, [], null);

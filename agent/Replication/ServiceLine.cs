@@ -89,8 +89,8 @@ internal sealed class ServiceLine(TimeProvider time, CancellationToken closing)
         while (_deciding.MayGo) Give(_deciding);
         while (_following.MayGo && !_isPausing)
         {
-            if (_whyNotReached is not null) Pause(2 * _pauseMs);
             Give(_following);
+            if (_whyNotReached is not null) Pause(2 * _pauseMs);
         }
     }
 
