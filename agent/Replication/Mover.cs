@@ -81,7 +81,7 @@ internal sealed class Mover(MoverParts parts)
         }
 
         CheckDoubt(from, record.Key);
-        foreach (var added in to.Where(site => !from.Founding.Sites.Contains(site))) CheckDone(record.Key, added);
+        foreach (var added in to.Where(site => !from.Founding.Sites.Contains(site))) await DoneAsync(record.Key, added, cancellation);
 
         // Founded before anything is closed: a group that cannot be founded now keeps nobody waiting.
         if (to.Contains(parts.Site)) await parts.FoundAsync(to, cancellation);
@@ -105,10 +105,19 @@ internal sealed class Mover(MoverParts parts)
     }
 
     // What it still has to do of a replica that it had before would be done beside what the copy brings.
-    private void CheckDone(ReplicantKey key, string added)
+    private async Task DoneAsync(ReplicantKey key, string added, CancellationToken cancellation)
     {
-        if (parts.Groups().Select(runner => runner.Look(state => state.QueueOf(key).FirstOrDefault(one => one.IsOpenAt(added)))).FirstOrDefault(one => one is not null) is { } left)
-            throw new MoveException(409, $"{added} had a replica of it before, and has not done yet what was asked of it then (operation {left.Id}): wait until it has, or resolve it with 'cheops operations'");
+        foreach (var runner in parts.Groups().ToArray())
+        {
+            while (true)
+            {
+                var changed = runner.Changed;
+                if (runner.Look(state => state.QueueOf(key).FirstOrDefault(one => one.IsOpenAt(added))) is not { } left) break;
+                if (cancellation.IsCancellationRequested || left.StepAt(added) == SiteStep.InDoubt)
+                    throw new MoveException(409, $"{added} had a replica of it before, and has not done yet what was asked of it then (operation {left.Id}): wait until it has, or resolve it with 'cheops operations'");
+                await changed.OrCancelled(cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            }
+        }
     }
 
     private Operation MoveOf(ReplicantRecord record, bool deletesReplica)
