@@ -60,6 +60,6 @@ internal sealed partial class ReplicaGroup
     private async Task FallAsleepAsync(Consensus.RaftNode node)
     {
         await _log.RecordCommitAsync();
-        await StopAsync(node);
+        await StopAsync(node, together: true);
     }
 }

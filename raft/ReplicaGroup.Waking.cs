@@ -13,6 +13,7 @@ internal sealed partial class ReplicaGroup
     private Channel<byte>? _pumpSignal;
     private string _failure = "";
     private long _lastUse;
+    private bool _sleepsTogether;
 
     /// <summary>Whether it exchanges messages.</summary>
     public bool IsAwake => Volatile.Read(ref _node) is not null;
@@ -44,13 +45,15 @@ internal sealed partial class ReplicaGroup
 
     /// <summary>Stops the node; the group is asleep.</summary>
     /// <param name="only">Only when this is the node; null for any.</param>
-    public async Task StopAsync(RaftNode? only = null)
+    /// <param name="together">Whether the others are asleep too, and hold what this site holds.</param>
+    public async Task StopAsync(RaftNode? only = null, bool together = false)
     {
         await _lifecycle.WaitAsync();
         try
         {
             if (_node is not { } node || (only is not null && node != only)) return;
             Volatile.Write(ref _node, null);
+            _sleepsTogether = together;
             _pumpSignal!.Writer.TryComplete();
             await node.StopAsync(CancellationToken.None);
             node.Dispose();
@@ -80,7 +83,9 @@ internal sealed partial class ReplicaGroup
             _choice.Stay(Now);
             signal.Writer.TryWrite(0);
         };
-        await node.StartAsync(voters.Select(v => new RaftMember(this, v, !IsHere(v))), campaigns && MayCampaign && voters.Length > 1, cancellation);
+        var grantsPreVote = _sleepsTogether && campaigns;
+        await node.StartAsync(
+            voters.Select(v => new RaftMember(this, v, !IsHere(v)) { GrantsPreVote = grantsPreVote }), campaigns && MayCampaign && voters.Length > 1, cancellation);
         _pumpSignal = signal;
         _ = PumpAsync(node, signal.Reader);
         _failure = "";

@@ -42,6 +42,9 @@ internal sealed class EntryRange(GroupLog log, long start, long end) : IReadOnly
     /// <summary>Reads one of them.</summary>
     public ValueTask<LoggedEntry> ReadAsync(long index, CancellationToken cancellation) => log.ReadAsync(index, cancellation);
 
+    /// <summary>The term of an entry, also of one before them; null when it is not known any more.</summary>
+    public long? TermOf(long index) => log.TermOf(index);
+
     /// <inheritdoc/>
     public int Count => (int)(end - start + 1);
 

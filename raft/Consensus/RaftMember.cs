@@ -14,6 +14,16 @@ namespace Cheops.Raft.Consensus;
 internal sealed class RaftMember(IMemberContext context, string site, bool isRemote) : IRaftClusterMember, IDisposable
 {
     private IRaftClusterMember.ReplicationState _state;
+    private bool _grantsPreVote;
+
+    /// <summary>
+    /// Whether the first pre-vote is taken as granted, where the site is reached: it fell asleep together with this one, so that
+    /// no leader is disturbed. Should one lead by now after all, it does in a term that is no earlier than the vote's.
+    /// </summary>
+    public bool GrantsPreVote
+    {
+        init => _grantsPreVote = value;
+    }
 
     /// <summary>Its site.</summary>
     public string Site => site;
@@ -52,7 +62,10 @@ internal sealed class RaftMember(IMemberContext context, string site, bool isRem
     async Task<Result<PreVoteResult>> IRaftClusterMember.PreVoteAsync(
         long term, long lastLogIndex, long lastLogTerm, CancellationToken token)
     {
-        if (!isRemote) return new Result<PreVoteResult> { Term = term, Value = PreVoteResult.Accepted };
+        var isGranted = !isRemote || (_grantsPreVote && context.IsReachable(site));
+        _grantsPreVote = false;
+        if (isGranted) return new Result<PreVoteResult> { Term = term, Value = PreVoteResult.Accepted };
+
         // DotNext hands the current term, and expects the next one at the other end.
         var question = new GroupFrame { Kind = GroupFrameKind.PreVote, A = term + 1, B = lastLogIndex, C = lastLogTerm };
         var answer = await AskAsync(question, default, context.VoteTimeout, token);
@@ -71,8 +84,14 @@ internal sealed class RaftMember(IMemberContext context, string site, bool isRem
         long term, TList entries, long prevLogIndex, long prevLogTerm, long commitIndex, CancellationToken token)
     {
         var range = (EntryRange)(object)entries;
+        var start = range.Start;
+
+        // A leader begins behind the first entry of its term, which nobody else has yet: a round without it would be in vain.
+        if (MatchIndex == 0 && prevLogTerm == term && range.TermOf(prevLogIndex - 1) is { } before)
+            (start, prevLogIndex, prevLogTerm) = (prevLogIndex, prevLogIndex - 1, before);
+
         // All of them, in as many messages as it takes: DotNext's count of what is committed takes an answer for all.
-        for (var index = range.Start; ;)
+        for (var index = start; ;)
         {
             var (batch, last) = await ReadBatchAsync(range, index, token);
             var question = new GroupFrame { Kind = GroupFrameKind.Append, A = term, B = prevLogIndex, C = prevLogTerm, D = commitIndex };
@@ -84,7 +103,7 @@ internal sealed class RaftMember(IMemberContext context, string site, bool isRem
                 return new Result<ReplicationStatus> { Term = answer.A, Value = result };
             }
 
-            (index, prevLogIndex, prevLogTerm) = (last + 1, last, range[(int)(last - range.Start)].Term);
+            (index, prevLogIndex, prevLogTerm) = (last + 1, last, range.TermOf(last) ?? -1);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Cheops.Raft;
+using Cheops.Raft.Protocol;
 
 namespace Cheops.Tests.Unit.Groups;
 
@@ -18,6 +19,9 @@ public sealed class MemoryNetwork
 
     /// <summary>What is measured of the way to a site and back; nothing for one that is not named.</summary>
     public ConcurrentDictionary<string, TimeSpan> RoundTrips { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Told of each message that is sent: from where, to where, and its header.</summary>
+    internal Action<string, string, GroupFrame>? Sent { get; set; }
 
     /// <summary>Messages delivered.</summary>
     public long Delivered { get; private set; }
@@ -92,6 +96,7 @@ public sealed class MemoryNetwork
         public ValueTask SendAsync(string to, ReadOnlyMemory<byte> message, TimeSpan timeToLive)
         {
             if (!network._transports.TryGetValue(site, out var self) || self != this) throw new IOException($"{site} is down");
+            if (network.Sent is { } sent && GroupFrame.Read(message.Span, out var frame) == GroupFrameStatus.Understood) sent(site, to, frame);
             network.Deliver(site, to, message.Span);
             return ValueTask.CompletedTask;
         }

@@ -1,4 +1,7 @@
+using System.Collections.Concurrent;
 using Cheops.Raft;
+using Cheops.Raft.Protocol;
+using DotNext.Net.Cluster.Consensus.Raft;
 
 namespace Cheops.Tests.Unit.Groups;
 
@@ -32,6 +35,26 @@ public sealed class RaftHostTests : IAsyncLifetime
 
         await _cluster.ProposeAsync(group, "two");
         await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries is ["one", "two"], "C has both");
+    }
+
+    [Theory]
+    [InlineData("A")]
+    [InlineData("B")]
+    public async Task A_group_that_is_asleep_is_woken_by_one_round_of_votes_and_its_new_leader_has_no_round_in_vain(string waking)
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        await _cluster.FindAsync("C", group.Founding.Id);
+        var here = await _cluster.FindAsync(waking, group.Founding.Id);
+        await _cluster.ProposeAsync(here, "one");
+        await AsleepAsync("A", "B", "C");
+        var (sent, answers) = (new ConcurrentQueue<GroupFrame>(), new ConcurrentQueue<GroupFrame>());
+        _cluster.Network.Sent = (from, to, frame) => (from == waking ? sent : answers).Enqueue(frame);
+        await _cluster.ProposeAsync(here, "two");
+        _cluster.Network.Sent = null;
+        Assert.DoesNotContain(sent, frame => frame.Kind == GroupFrameKind.PreVote);
+        Assert.Equal(2, sent.Count(frame => frame.Kind == GroupFrameKind.Vote));
+        var appends = sent.Where(frame => frame.Kind == GroupFrameKind.Append).Select(frame => frame.Request).ToHashSet();
+        Assert.DoesNotContain(answers, frame => appends.Contains(frame.Request) && (HeartbeatResult)frame.B == HeartbeatResult.Rejected);
     }
 
     [Fact]
