@@ -78,8 +78,9 @@ internal sealed partial class GroupRunner
                 _behind = null;
                 return;
             }
-            catch (GroupException e) when (!_parts.Closing.IsCancellationRequested)
+            catch (IOException e) when (!_parts.Closing.IsCancellationRequested)
             {
+                // Also a disk that is full, at a site that is alone by now: nothing is known as long as it is.
                 _behind = e.Message;
                 await PauseAsync(pause);
             }

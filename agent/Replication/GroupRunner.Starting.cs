@@ -9,7 +9,9 @@ internal sealed partial class GroupRunner
 
     private readonly TaskCompletionSource _replay = NewSignal();
     private readonly Dictionary<OperationId, ReplicantKey> _seenCreates = [];
-    private Task _settled = Task.CompletedTask;
+
+    // Open until all is known: a request that comes at any moment of the start must not take "not yet asked" for "nothing to ask".
+    private readonly TaskCompletionSource _settled = NewSignal();
     private volatile string? _behind;
 
     /// <summary>Completes when all is applied that was known as committed at the start.</summary>
@@ -70,10 +72,11 @@ internal sealed partial class GroupRunner
 
     private void BeginToSettle()
     {
-        _replay.TrySetResult();
-        if (_seenCreates.Count == 0) return;
+        var isSettled = _seenCreates.Count == 0;
         _seenCreates.Clear();
-        _settled = SettleAsync();
+        if (isSettled) _settled.TrySetResult();
+        _replay.TrySetResult();
+        if (!isSettled) _ = SettleAsync();
     }
 
     private async Task SettleAsync()
@@ -88,6 +91,7 @@ internal sealed partial class GroupRunner
         }
 
         _parts.Replicants.ExpectNoMore(Founding.Id);
+        _settled.TrySetResult();
     }
 
     /// <summary>Waits until it is known which entries that the log held at the start are committed.</summary>
@@ -96,11 +100,11 @@ internal sealed partial class GroupRunner
     /// <exception cref="OperationCanceledException">The agent ends.</exception>
     public async Task<string?> WhyUnsettledAsync(TimeSpan bound)
     {
-        if (_settled.IsCompleted) return null;
+        if (_settled.Task.IsCompleted) return null;
         if (_behind is { } why) return why;
         try
         {
-            await _settled.OrCancelled(bound, _parts.Time, _parts.Closing);
+            await _settled.Task.OrCancelled(bound, _parts.Time, _parts.Closing);
             return null;
         }
         catch (TimeoutException)

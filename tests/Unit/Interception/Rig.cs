@@ -140,15 +140,21 @@ internal sealed class Rig : IRequestLog, IMesh, IServiceClient, IAsyncDisposable
     /// <summary>Waits until the agent has read a part of the head on the last connection that was made.</summary>
     public Task UntilHeadBegunAsync() => UntilAsync(() => !_connections[^1].IsIdle, "a head has begun");
 
-    /// <summary>Lets time pass until the agent has ended the last connection that was made, and no longer.</summary>
-    public async Task PassTimeUntilEndedAsync(int atMostMs)
+    /// <summary>
+    /// Lets time pass until the agent has ended the last connection that was made, and no longer: what is read of the end is not
+    /// awaited for long. Returns how much it took, in milliseconds.
+    /// </summary>
+    public async Task<int> PassTimeUntilEndedAsync(int atMostMs)
     {
-        for (var passed = 0; !_connections[^1].IsEnded; passed += Bounds.DeadlineSweepMs)
+        var passed = 0;
+        for (; !_connections[^1].IsEnded; passed += Bounds.DeadlineSweepMs)
         {
             Assert.True(passed <= atMostMs, "the connection was not ended in time");
             await Task.Yield();
             Time.Advance(TimeSpan.FromMilliseconds(Bounds.DeadlineSweepMs));
         }
+
+        return passed;
     }
 
     /// <summary>Resets all connections, as an agent that ends does.</summary>

@@ -1,5 +1,8 @@
 using System.Text;
+using Cheops.Agent.Replication;
+using Cheops.Proto.Operations;
 using Cheops.Raft.Simulated;
+using Cheops.Store.Log;
 
 namespace Cheops.Tests.Unit.Replication;
 
@@ -68,6 +71,54 @@ public sealed class SettlingTests : IDisposable
         Assert.True(First.Replicants!.IsSettled);
         Assert.Null(await First.Settling!.WaitAsync("numbers", "/v1/things/1"u8.ToArray(), isRead: false));
         Assert.False(First.Replicants.MayName("numbers", "/v1/things/1"u8));
+    }
+
+    [Fact]
+    public async Task Whoever_comes_while_the_group_is_only_about_to_be_asked_waits_for_what_it_tells()
+    {
+        var group = new HeldBarrier();
+        var (runner, replicants) = First.ByHand(group);
+        Task<string?>? waiting = null;
+        group.Asked = () => waiting = runner.WhyUnsettledAsync(TimeSpan.FromDays(1));
+        await SeeCreateAsync(runner);
+        Assert.False(waiting!.IsCompleted);
+        Assert.False(replicants.IsSettled);
+
+        group.Pass();
+        Assert.Null(await waiting);
+        Assert.True(replicants.IsSettled);
+    }
+
+    [Fact]
+    public async Task A_group_that_cannot_be_asked_is_asked_again_and_nothing_goes_on_before_it_has_told()
+    {
+        var group = new HeldBarrier { Asked = static () => throw new OperationLogException(OperationLogError.Full, "the disk is full") };
+        var (runner, replicants) = First.ByHand(group);
+        await SeeCreateAsync(runner);
+        Assert.Equal("the disk is full", await runner.WhyUnsettledAsync(TimeSpan.FromDays(1)));
+        group.Asked = static () => { };
+        group.Pass();
+        await _all.UntilAsync("the group has told", () => replicants.IsSettled);
+        Assert.Null(await runner.WhyUnsettledAsync(TimeSpan.FromDays(1)));
+    }
+
+    [Fact]
+    public async Task An_agent_that_ends_lets_nothing_through_that_it_does_not_know()
+    {
+        var group = new HeldBarrier();
+        using var closing = new CancellationTokenSource();
+        var (runner, _) = First.ByHand(group, closing.Token);
+        await SeeCreateAsync(runner);
+        await closing.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => runner.WhyUnsettledAsync(TimeSpan.FromDays(1)));
+    }
+
+    // The log holds a create and its outcome beyond what was known as committed.
+    private async Task SeeCreateAsync(GroupRunner runner)
+    {
+        await runner.SeenAsync(new ProposedEntry(_all.Create(1, "Site1", "a")).Encode());
+        await runner.SeenAsync(new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "m", new ServiceResult(201, "17", "")).Encode());
+        await runner.ReplayedAsync(2);
     }
 
     private async Task PassAsync(Task task)

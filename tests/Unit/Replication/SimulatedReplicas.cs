@@ -185,12 +185,12 @@ internal sealed class SimulatedReplicas : IDisposable
             Settling.Begin(Runner is null ? [] : [Runner]);
         }
 
-        /// <summary>A runner that is given entries by hand and carries nothing out, with the replicants that it knows.</summary>
-        public (GroupRunner Runner, Replicants Replicants) ByHand()
+        /// <summary>A runner that is given entries by hand, with the replicants that it knows; without a host it carries nothing out.</summary>
+        public (GroupRunner Runner, Replicants Replicants) ByHand(IGroupHost? host = null, CancellationToken closing = default)
         {
             _table = _table?.Crash() ?? new MemoryReplicantTable();
             var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
-            var parts = PartsOf(journal, new TaskCompletionSource<IGroupHost>().Task, CancellationToken.None);
+            var parts = PartsOf(journal, host is null ? new TaskCompletionSource<IGroupHost>().Task : Task.FromResult(host), closing);
             var founding = new GroupFounding { Sites = Names };
             Runner = new GroupRunner(founding, parts, CheckpointMark.Read(_table.Mark).GetValueOrDefault(founding.Id, 1));
             return (Runner, parts.Replicants);
