@@ -528,6 +528,15 @@ public static class Bounds
     /// <summary>Comings and goings of a replicant that a group remembers.</summary>
     public const int MoveMarksKept = 8;
 
+    /// <summary>Groups through which one replicant that has moved on and on is followed, when a request names sites that it has left.</summary>
+    public const int MoveHopsMax = 64;
+
+    /// <summary>Bytes of what sites ask each other about moves, and of what is answered.</summary>
+    public const int MoveQuestionSizeMax = 64 * 1024;
+
+    /// <summary>How long a site may take to answer what it is asked about a move, in milliseconds.</summary>
+    public const int MoveQuestionTimeMaxMs = 10_000;
+
     /// <summary>How long whoever moves a replicant may take before another member completes the move, in milliseconds.</summary>
     public const int MoverSilentMaxMs = 10_000;
 

@@ -31,6 +31,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     /// <param name="caller">As whom.</param>
     /// <param name="replica">The replica here, where <see cref="Replaces"/> is true; else empty.</param>
     /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="ContentLostException">No site that is left has the body.</exception>
     /// <exception cref="IOException">The body is not here and cannot be had now.</exception>
     public async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, ReadOnlyMemory<byte> replica, CancellationToken cancellation)
     {
@@ -88,7 +89,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
 
         BodyEdit? Edit() => ResourceOf(operation) is { } resource ? RequestBodies.SiteSpecificEdit(resource, MediaTypeOf(operation)) : null;
 
-        async Task<ContentBody> OpenAsync() => new(await contents.OpenAsync(ContentHash.Read(operation.BodyHash.Span), operation.BodySize, task.State.Sites, cancellation));
+        async Task<ContentBody> OpenAsync() => new(await contents.OpenAsync(ContentHash.Read(operation.BodyHash.Span), operation.BodySize, task.Holders, cancellation));
     }
 
     /// <summary>A request that reads what stands at a target here, in JSON.</summary>
