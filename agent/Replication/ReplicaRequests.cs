@@ -39,7 +39,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
         var fields = new ArrayBufferWriter<byte>(operation.Fields.Length + caller.Fields.Length + 1);
         fields.Write(task.Decides ? operation.Fields.Span : WithoutConditions(operation.Fields.Span));
         fields.Write(caller.Fields.Span);
-        var send = new ServiceSend(operation.Replicant.Service, operation.Method, Encoding.ASCII.GetBytes(LocalTarget(operation)), fields.WrittenMemory)
+        var send = new ServiceSend(operation.Replicant.Service, operation.Method, Encoding.ASCII.GetBytes(QueryCredentials.Put(LocalTarget(operation), caller.Query)), fields.WrittenMemory)
         {
             AsFrontProxy = caller.AsFrontProxy,
         };
@@ -96,7 +96,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     public static ServiceSend Reading(Operation operation, string target, Caller caller)
     {
         var host = FieldText.ValueOf(operation.Fields.Span, "Host") is { Length: > 0 } name ? Encoding.Latin1.GetBytes($"Host: {name}\r\n") : [];
-        return new ServiceSend(operation.Replicant.Service, "GET", Encoding.ASCII.GetBytes(target), (byte[])[.. host, .. AcceptJson, .. caller.Fields.Span])
+        return new ServiceSend(operation.Replicant.Service, "GET", Encoding.ASCII.GetBytes(QueryCredentials.Add(target, caller.Query)), (byte[])[.. host, .. AcceptJson, .. caller.Fields.Span])
         {
             AsFrontProxy = caller.AsFrontProxy,
         };
