@@ -328,6 +328,12 @@ public static class Bounds
     /// <summary>Bytes appended to the operation log that are not yet on stable storage; appends past it wait.</summary>
     public const int LogInFlightSizeMax = 2 * 1024 * 1024;
 
+    /// <summary>
+    /// Bytes of room that the operation log keeps for what becomes of operations that are accepted already: with less, new ones are
+    /// refused, as on a full disk.
+    /// </summary>
+    public const int LogReserveSize = 2 * 1024 * 1024;
+
     /// <summary>Most appends that wait for room; further ones are refused.</summary>
     public const int LogAppendsWaitingMax = 8192;
 
