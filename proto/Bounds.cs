@@ -328,6 +328,12 @@ public static class Bounds
     /// <summary>Bytes appended to the operation log that are not yet on stable storage; appends past it wait.</summary>
     public const int LogInFlightSizeMax = 2 * 1024 * 1024;
 
+    /// <summary>
+    /// Bytes of room that the operation log keeps for what becomes of operations that are accepted already: with less, new ones are
+    /// refused, as on a full disk.
+    /// </summary>
+    public const int LogReserveSize = 2 * 1024 * 1024;
+
     /// <summary>Most appends that wait for room; further ones are refused.</summary>
     public const int LogAppendsWaitingMax = 8192;
 
@@ -527,6 +533,15 @@ public static class Bounds
 
     /// <summary>Comings and goings of a replicant that a group remembers.</summary>
     public const int MoveMarksKept = 8;
+
+    /// <summary>Groups through which one replicant that has moved on and on is followed, when a request names sites that it has left.</summary>
+    public const int MoveHopsMax = 64;
+
+    /// <summary>Bytes of what sites ask each other about moves, and of what is answered.</summary>
+    public const int MoveQuestionSizeMax = 64 * 1024;
+
+    /// <summary>How long a site may take to answer what it is asked about a move, in milliseconds.</summary>
+    public const int MoveQuestionTimeMaxMs = 10_000;
 
     /// <summary>How long whoever moves a replicant may take before another member completes the move, in milliseconds.</summary>
     public const int MoverSilentMaxMs = 10_000;

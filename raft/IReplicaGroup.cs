@@ -28,7 +28,8 @@ public interface IReplicaGroup
     /// <summary>Proposes an entry as the other method does.</summary>
     /// <param name="entry">The entry.</param>
     /// <param name="drawsLead">
-    /// Whether the group's lead should be where such entries are proposed: a site that clearly proposes most of them is given it.
+    /// Whether it is what a client asks for, and no record of what comes of that. The group's lead should be where such entries are
+    /// proposed: a site that clearly proposes most of them is given it. Where the log has no more room than it keeps for records, they are refused.
     /// </param>
     /// <param name="cancellation">Cancels the waiting, not the entry.</param>
     /// <exception cref="GroupException">As of the other method.</exception>

@@ -95,7 +95,7 @@ internal sealed partial class ReplicaGroup
             return;
         }
 
-        var index = await AppendHereAsync(term, question.Body, _site.Closing);
+        var index = await AppendHereAsync(term, question.Body, question.Frame.A == 1, _site.Closing);
         if (index == 0)
         {
             await RefuseAsync(from, question.Frame, GroupRefusal.NotLeader);

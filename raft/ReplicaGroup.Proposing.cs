@@ -76,7 +76,7 @@ internal sealed partial class ReplicaGroup
         {
             // What is appended while no majority is there may be committed long after whoever proposed it was told.
             if (!ReachesMajority) return await PauseAsync(cancellation);
-            var index = await AppendHereAsync(term, entry, cancellation);
+            var index = await AppendHereAsync(term, entry, drawsLead, cancellation);
             if (index == 0) return 0;
             if (drawsLead) CountFrom(_site.Name);
             return await AppliedAsync(index, term, deadline, cancellation);
@@ -86,11 +86,11 @@ internal sealed partial class ReplicaGroup
         return await ProposeThereAsync(leader.Site, entry, drawsLead, deadline, cancellation);
     }
 
-    private async ValueTask<long> AppendHereAsync(long term, ReadOnlyMemory<byte> entry, CancellationToken cancellation)
+    private async ValueTask<long> AppendHereAsync(long term, ReadOnlyMemory<byte> entry, bool leavesReserve, CancellationToken cancellation)
     {
         try
         {
-            var index = await _log.TryAppendAsync(term, EntryKind.Proposed, entry, cancellation);
+            var index = await _log.TryAppendAsync(term, EntryKind.Proposed, entry, leavesReserve, cancellation);
             _pumpSignal?.Writer.TryWrite(0);
             return index;
         }

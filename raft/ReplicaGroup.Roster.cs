@@ -154,7 +154,7 @@ internal sealed partial class ReplicaGroup
         if (_log.RosterAfter(_applier.Index) is not null) return await PauseAsync(cancellation);
         if ((Record.IncarnationOf(site) ?? default) == incarnation) return 1;
         var next = Record.Next(site, incarnation);
-        var index = await _log.TryAppendAsync(term, EntryKind.Roster, next.ToBytes(), cancellation);
+        var index = await _log.TryAppendAsync(term, EntryKind.Roster, next.ToBytes(), cancellation: cancellation);
         if (index == 0) return 0;
         _pumpSignal?.Writer.TryWrite(0);
         return await AppliedAsync(index, term, new Deadline(_site.Time, _site.Options.ProposeTimeMax), cancellation) > 0 ? 1 : 0;

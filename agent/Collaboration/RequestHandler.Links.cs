@@ -26,6 +26,12 @@ internal sealed partial class RequestHandler
             return;
         }
 
+        if (opening.Service == MoveQuestions.LinkService && _parts.Replicator is { } replicator)
+        {
+            await replicator.MoveQuestions.ServeAsync(exchange);
+            return;
+        }
+
         var profile = _parts.Profiles.For(opening.Service);
         Workflow? workflow = null;
         if (opening.Workflow is { } origin)

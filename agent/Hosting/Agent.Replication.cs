@@ -31,6 +31,7 @@ public sealed partial class Agent
             Credentials = _credentials,
             Seal = _seal,
             SiteKeys = new SiteKeys(_context.Data.Read("sites.keys"), text => _context.Data.Keep("sites.keys", text), Warn),
+            Deadlines = _deadlines,
             Time = _context.Time,
             Chance = RandomNumberGenerator.Fill,
             OpenHost = machines => _stores.OpenHost(transport, machines, _context.Time),

@@ -11,6 +11,10 @@ using HttpMethod = Cheops.Proto.Http.HttpMethod;
 
 namespace Cheops.Agent.Replication;
 
+/// <summary>No site that is left has a body: it was at sites that were removed, or have lost their data.</summary>
+/// <param name="detail">Which body, and who was asked; for a person.</param>
+internal sealed class ContentLostException(string detail) : IOException(detail);
+
 /// <summary>
 /// Large bodies of operations: kept here by their content, fetched once from a site that has them, gone when no open
 /// operation needs them.
@@ -91,6 +95,11 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
     }
 
     /// <summary>Opens a body, fetched first from another site if it is not here.</summary>
+    /// <param name="hash">Which.</param>
+    /// <param name="size">Its bytes.</param>
+    /// <param name="sites">Who may have it; this site may be among them.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="ContentLostException">None of them has it: all were asked.</exception>
     /// <exception cref="IOException">No site that can be reached has it.</exception>
     public async Task<ContentReader> OpenAsync(ContentHash hash, long size, IEnumerable<string> sites, CancellationToken cancellation)
     {
@@ -120,6 +129,7 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
     private async Task FetchAsync(ContentHash hash, long size, string[] sites, CancellationToken cancellation)
     {
         var reasons = new List<string>();
+        var isLost = true;
         foreach (var from in sites)
         {
             try
@@ -129,12 +139,18 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
                 await writer.CompleteAsync(cancellation);
                 return;
             }
+            catch (ContentLostException e)
+            {
+                reasons.Add(e.Message);
+            }
             catch (IOException e)
             {
+                isLost = false;
                 reasons.Add($"{from}: {e.Message}");
             }
         }
 
+        if (isLost) throw new ContentLostException($"no site that is left has its body {hash}{(reasons.Count > 0 ? $" ({string.Join("; ", reasons)})" : "")}: it was at a site that was removed, or has lost its data");
         throw new IOException($"the body {hash} is at no site that can be reached ({string.Join("; ", reasons)})");
     }
 
@@ -144,9 +160,8 @@ internal sealed class Contents(string site, IContentStore store, IMesh mesh, Dea
             CultureInfo.InvariantCulture, $"GET /{hash} HTTP/1.1\r\nHost: {LinkService}\r\nRange: bytes={writer.Length}-\r\n\r\n"));
         await using var connection = new UpstreamConnection(mesh.OpenStream(from, new StreamOpening { Service = LinkService }));
         await connection.ExchangeAsync(head, null, HttpMethod.Get, Bounds.BodyStallTimeMaxMs, deadlines, piece =>
-            connection.Answer.Status == 206
-                ? writer.AppendAsync(piece, cancellation)
-                : throw new IOException($"answered {connection.Answer.Status}"));
+            connection.Answer.Status == 206 ? writer.AppendAsync(piece, cancellation) : default);
+        if (connection.Answer.Status == 404) throw new ContentLostException($"{from} has it not");
         if (connection.Answer.Status != 206) throw new IOException($"answered {connection.Answer.Status}");
     }
 

@@ -22,6 +22,9 @@ internal sealed record ExecutionTask(
 {
     /// <summary>Whether what this site has noted of it is lost: nothing noted then says nothing.</summary>
     public bool IsForgotten { get; init; }
+
+    /// <summary>Sites that may have its body, where that is kept by its content: those of the group that are not removed.</summary>
+    public IReadOnlyList<string> Holders { get; init; } = [];
 }
 
 /// <summary>
@@ -42,8 +45,24 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="IOException">The service cannot be asked what is in doubt, or the body cannot be had now.</exception>
     /// <exception cref="OperationCanceledException">It is not this site's to do any more.</exception>
-    public Task<Tried> TryAsync(ExecutionTask task, Course course, CancellationToken cancellation) =>
-        task.Decides ? DecideAsync(task, course, cancellation) : FollowAsync(task, course, cancellation);
+    public async Task<Tried> TryAsync(ExecutionTask task, Course course, CancellationToken cancellation)
+    {
+        try
+        {
+            return await (task.Decides ? DecideAsync(task, course, cancellation) : FollowAsync(task, course, cancellation));
+        }
+        catch (ContentLostException e)
+        {
+            return new Tried(WithoutBody(task, e.Message));
+        }
+    }
+
+    // Without its body it was never sent, unless this site has lost what it had.
+    private Verdict WithoutBody(ExecutionTask task, string reason)
+    {
+        warn($"operation {task.State.Id} on {task.State.Key} cannot be carried out at {site}: {reason}; 'cheops operations' shows it");
+        return NotDone(task.IsForgotten ? VerdictKind.InDoubt : VerdictKind.NotExecuted, 0, reason);
+    }
 
     private async Task<Tried> DecideAsync(ExecutionTask task, Course course, CancellationToken cancellation)
     {
@@ -203,11 +222,19 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     // The last look at what the group has recorded meanwhile.
     private async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, ReadOnlyMemory<byte> replica, CancellationToken cancellation)
     {
-        var built = await requests.BuildAsync(task, caller, replica, cancellation);
-        if (task.IsToDo()) return built;
-        if (built.Body is not null) await built.Body.DisposeAsync();
-        journal.Forget(task.Operation.Id);
-        throw new OperationCanceledException();
+        try
+        {
+            var built = await requests.BuildAsync(task, caller, replica, cancellation);
+            if (task.IsToDo()) return built;
+            if (built.Body is not null) await built.Body.DisposeAsync();
+            throw new OperationCanceledException();
+        }
+        catch (Exception)
+        {
+            // Nothing was sent, be it that its body cannot be had now.
+            journal.Forget(task.Operation.Id);
+            throw;
+        }
     }
 
     // ---- 4: judging -----------------------------------------------------------------------------------------------------

@@ -166,6 +166,7 @@ internal sealed partial class GroupRunner
             Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => IsCaughtUp(state.Index, decides), () => IsToDo(next), reason => _waits[state.Id] = reason)
         {
             // Since a person had it tried again, what is noted here tells.
+            Holders = Look(group => state.Sites.Where(member => !group.Removed.ContainsKey(member)).ToArray()),
             IsForgotten = mayBeExecuted && Look(_ => state.Index <= _forgottenUntil && _retried.GetValueOrDefault(state.Id) <= _forgottenUntil),
         };
     }

@@ -21,6 +21,10 @@ internal sealed record MoverParts
     /// <summary>The group of a set of sites with this one among them; founded when there is none.</summary>
     public required Func<ImmutableArray<string>, CancellationToken, Task<GroupRunner>> FoundAsync { get; init; }
 
+    /// <summary>Has a set of sites without this one found its group.</summary>
+    /// <remarks>Throws a <see cref="GroupException"/> when none of them could.</remarks>
+    public required Func<ImmutableArray<string>, CancellationToken, Task> HaveFoundedAsync { get; init; }
+
     public required Replicants Replicants { get; init; }
 
     public required Contents Contents { get; init; }
@@ -61,6 +65,13 @@ internal sealed class Mover(MoverParts parts)
     /// <summary>What keeps a move from going on here; empty when nothing does.</summary>
     public string ReasonOf(OperationId move) => _reasons.GetValueOrDefault(move, "");
 
+    /// <summary>What keeps a move from going on, as far as this site knows; empty when nothing does.</summary>
+    public string ReasonOf(GroupRunner from, MoveState move) =>
+        ReasonOf(move.Id) is { Length: > 0 } reason ? reason
+        : IsMine(from, move) ? ""
+        : CompleterOf(from, move) is { } completer ? $"{completer} completes it, and tells what it waits for"
+        : $"none of the sites that can complete it ({string.Join(", ", move.Staying)}) is reached";
+
     // ---- 1 ------------------------------------------------------------------------------------------------------------
 
     /// <summary>Moves a replicant; completes when it is moved.</summary>
@@ -83,8 +94,10 @@ internal sealed class Mover(MoverParts parts)
         CheckDoubt(from, record.Key);
         foreach (var added in to.Where(site => !from.Founding.Sites.Contains(site))) await DoneAsync(record.Key, added, cancellation);
 
-        // Founded before anything is closed: a group that cannot be founded now keeps nobody waiting.
+        // Founded before anything is closed: a group that cannot be founded now keeps nobody waiting, and of one that is founded a
+        // site can be removed that is lost later.
         if (to.Contains(parts.Site)) await parts.FoundAsync(to, cancellation);
+        else await parts.HaveFoundedAsync(to, cancellation);
         var closing = new ClosingEntry(MoveOf(record, deletesReplica), to, deletesReplica);
         await from.ProposeAsync(closing, cancellation);
 
@@ -152,7 +165,7 @@ internal sealed class Mover(MoverParts parts)
             else if (!await TryCompleteAsync(from, move).WaitAsync(cancellation)) await Task.Delay(TimeSpan.FromMilliseconds(Bounds.FollowPauseMinMs), parts.Time, cancellation);
         }
 
-        if (from.Look(state => state.LastMarkOf(move.Key)) is { Kind: MoveMarkKind.MadeAnew } anew && anew.Move == move.Id)
+        if (from.Look(state => state.LastMarkOf(move.Key)) is { Kind: MoveMarkKind.Returned } anew && anew.Move == move.Id)
             throw new MoveException(409, $"the move was called off: {ReasonOf(move.Id)}");
     }
 
@@ -184,12 +197,16 @@ internal sealed class Mover(MoverParts parts)
     {
         if (!move.Staying.Contains(parts.Site)) return false;
         var seen = _seen.GetOrAdd(move.Id, _ => parts.Time.GetTimestamp());
-        if (parts.Time.GetElapsedTime(seen) > TimeSpan.FromMilliseconds(Bounds.MoverSilentMaxMs)) return true;
+        return parts.Time.GetElapsedTime(seen) > TimeSpan.FromMilliseconds(Bounds.MoverSilentMaxMs) || CompleterOf(from, move) == parts.Site;
+    }
+
+    private string? CompleterOf(GroupRunner from, MoveState move)
+    {
         var sites = parts.Sites();
         var able = move.Staying.Where(site => !from.Look(state => state.HasDiverged(move.Key, site))).ToArray();
         return (able.Length == 0 ? [.. move.Staying] : able)
             .OrderBy(site => site == move.Closing.Move.Origin ? 0 : 1)
-            .FirstOrDefault(site => site == parts.Site || sites.Any(one => one.Name == site && one.State is SiteState.Up)) == parts.Site;
+            .FirstOrDefault(site => site == parts.Site || sites.Any(one => one.Name == site && one.State is SiteState.Up));
     }
 
     private async Task<bool> TryCompleteAsync(GroupRunner from, MoveState move)

@@ -87,7 +87,7 @@ internal sealed class OperationCapture(
         var fields = FieldsOf(head);
         var method = Encoding.ASCII.GetString(head.MethodBytes);
         var sent = Encoding.ASCII.GetString(exchange.Target);
-        var target = ids.Translate(sent, routed.Profile, routed.Service, Direction.ToMeta);
+        var target = QueryCredentials.Take(ids.Translate(sent, routed.Profile, routed.Service, Direction.ToMeta)).Target;
         var mediaType = FieldText.MediaType(FieldText.ValueOf(fields.Span, "Content-Type"));
         var id = new OperationId(BitConverter.ToUInt128(Drawn()));
         var hasBody = exchange.Body.Framing != BodyFraming.None;
@@ -124,7 +124,7 @@ internal sealed class OperationCapture(
             BodySize = hash.IsEmpty ? body.Length : size,
             User = routed.User?.Name ?? "",
             UserGroups = routed.User?.Groups ?? [],
-            Credentials = routed.User is null ? credentials.For(sites, head, id) : [],
+            Credentials = routed.User is null ? credentials.For(sites, head, sent, id) : [],
             AtUnixMs = time.GetUtcNow().ToUnixTimeMilliseconds(),
         };
         if (operation.Misfit() is { } misfit)
@@ -144,7 +144,7 @@ internal sealed class OperationCapture(
     public Operation Again(Operation operation, Routed routed, ImmutableArray<string> sites)
     {
         var id = new OperationId(BitConverter.ToUInt128(Drawn()));
-        return operation with { Id = id, Credentials = routed.User is null ? credentials.For(sites, routed.Exchange.Request, id) : [] };
+        return operation with { Id = id, Credentials = routed.User is null ? credentials.For(sites, routed.Exchange.Request, Encoding.ASCII.GetString(routed.Exchange.Target), id) : [] };
     }
 
     // Where the client may choose the id and did not, the agent does, be it that the field is an id and not a name, or that

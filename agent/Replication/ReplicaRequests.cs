@@ -31,6 +31,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     /// <param name="caller">As whom.</param>
     /// <param name="replica">The replica here, where <see cref="Replaces"/> is true; else empty.</param>
     /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="ContentLostException">No site that is left has the body.</exception>
     /// <exception cref="IOException">The body is not here and cannot be had now.</exception>
     public async Task<(ServiceSend Send, IAsyncDisposable? Body)> BuildAsync(ExecutionTask task, Caller caller, ReadOnlyMemory<byte> replica, CancellationToken cancellation)
     {
@@ -38,7 +39,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
         var fields = new ArrayBufferWriter<byte>(operation.Fields.Length + caller.Fields.Length + 1);
         fields.Write(task.Decides ? operation.Fields.Span : WithoutConditions(operation.Fields.Span));
         fields.Write(caller.Fields.Span);
-        var send = new ServiceSend(operation.Replicant.Service, operation.Method, Encoding.ASCII.GetBytes(LocalTarget(operation)), fields.WrittenMemory)
+        var send = new ServiceSend(operation.Replicant.Service, operation.Method, Encoding.ASCII.GetBytes(QueryCredentials.Put(LocalTarget(operation), caller.Query)), fields.WrittenMemory)
         {
             AsFrontProxy = caller.AsFrontProxy,
         };
@@ -88,14 +89,14 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
 
         BodyEdit? Edit() => ResourceOf(operation) is { } resource ? RequestBodies.SiteSpecificEdit(resource, MediaTypeOf(operation)) : null;
 
-        async Task<ContentBody> OpenAsync() => new(await contents.OpenAsync(ContentHash.Read(operation.BodyHash.Span), operation.BodySize, task.State.Sites, cancellation));
+        async Task<ContentBody> OpenAsync() => new(await contents.OpenAsync(ContentHash.Read(operation.BodyHash.Span), operation.BodySize, task.Holders, cancellation));
     }
 
     /// <summary>A request that reads what stands at a target here, in JSON.</summary>
     public static ServiceSend Reading(Operation operation, string target, Caller caller)
     {
         var host = FieldText.ValueOf(operation.Fields.Span, "Host") is { Length: > 0 } name ? Encoding.Latin1.GetBytes($"Host: {name}\r\n") : [];
-        return new ServiceSend(operation.Replicant.Service, "GET", Encoding.ASCII.GetBytes(target), (byte[])[.. host, .. AcceptJson, .. caller.Fields.Span])
+        return new ServiceSend(operation.Replicant.Service, "GET", Encoding.ASCII.GetBytes(QueryCredentials.Add(target, caller.Query)), (byte[])[.. host, .. AcceptJson, .. caller.Fields.Span])
         {
             AsFrontProxy = caller.AsFrontProxy,
         };

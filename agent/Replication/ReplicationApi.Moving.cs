@@ -99,7 +99,7 @@ internal sealed partial class ReplicationApi
         json.WriteString("at", DateTimeOffset.FromUnixTimeMilliseconds(operation.AtUnixMs));
         json.WriteBoolean("finished", false);
         json.WriteBoolean("diverged", false);
-        if (replicator.Mover.ReasonOf(move.Id) is { Length: > 0 } reason) json.WriteString("problem", reason);
+        if (replicator.Mover.ReasonOf(runner, move) is { Length: > 0 } reason) json.WriteString("problem", reason);
         json.WriteStartObject("sites");
         foreach (var member in move.From.Union(move.To).Order(StringComparer.Ordinal))
         {

@@ -39,6 +39,9 @@ internal sealed record ReplicatorParts
     /// <summary>This site's own credentials for its services.</summary>
     public Identity.IServiceCredentials Credentials { get; init; } = Identity.NoServiceCredentials.Instance;
 
+    /// <summary>Where the time is counted that other sites' agents have to answer.</summary>
+    public required Transport.Deadlines Deadlines { get; init; }
+
     public required TimeProvider Time { get; init; }
 
     /// <summary>Where the ids of operations and replicants come from.</summary>
@@ -99,12 +102,14 @@ internal sealed partial class Replicator : IAsyncDisposable
             Closing = _closing.Token,
             Warn = parts.Warn,
         };
+        MoveQuestions = new MoveQuestions(parts.Site, parts.Mesh, Find, FoundAsync, Replicants, parts.Deadlines, _closing.Token);
         Mover = new Mover(new MoverParts
         {
             Site = parts.Site,
             Groups = () => Groups,
             Find = Find,
             FoundAsync = FoundAsync,
+            HaveFoundedAsync = MoveQuestions.HaveFoundedAsync,
             Replicants = Replicants,
             Contents = parts.Contents,
             Copying = new Copying(parts.Site, parts.Profiles, _calls, Ids),
@@ -123,6 +128,9 @@ internal sealed partial class Replicator : IAsyncDisposable
 
     /// <summary>Moves replicants to other sets of sites.</summary>
     public Mover Mover { get; }
+
+    /// <summary>What sites ask each other about replicants that move.</summary>
+    public MoveQuestions MoveQuestions { get; }
 
     /// <summary>What is not known yet after the start.</summary>
     public Settling Settling { get; }
@@ -229,6 +237,11 @@ internal sealed partial class Replicator : IAsyncDisposable
         {
             await exchange.RespondAsync(_failures.BodyNotContent(routed.Service, e));
         }
+        catch (ElsewhereException e)
+        {
+            var refusal = new PlanRefusal(PlanRefusalKind.OtherSites, e.Message, 409);
+            await exchange.RespondAsync(_failures.Refused(routed.Service, refusal, _parts.Mesh.Sites.Select(site => site.Name)));
+        }
         catch (GroupException e)
         {
             await exchange.RespondAsync(_failures.NotReplicated(routed.Service, e, id));
@@ -250,26 +263,6 @@ internal sealed partial class Replicator : IAsyncDisposable
         var reply = await _calls.SendAsync(operation, mayRenew: false, caller => _requests.BuildAsync(task, caller, default, _closing.Token), _closing.Token);
         if (reply.Answer is { } answer) await routed.Exchange.RespondAsync(Ids.ToMeta(answer, operation.Replicant, operation.Resource, routed.Profile));
         else await routed.Exchange.RespondAsync(_failures.NotConnected(routed.Service, new IOException(reply.Detail)));
-    }
-
-    // The replicant is moving: what is to be done to it waits until it is known where it is then.
-    private async Task<(GroupRunner Runner, Operation Operation)> FollowAsync(GroupRunner before, Operation operation, Routed routed, CancellationToken cancellation)
-    {
-        var key = operation.Replicant;
-        while (true)
-        {
-            var changed = before.Changed;
-            if (before.Look(state => state.MoveOf(key)) is null)
-            {
-                var last = before.Look(state => state.LastMarkOf(key));
-                if (last is { Kind: MoveMarkKind.Closed } && !last.OtherSites.Contains(_parts.Site))
-                    throw new GroupException(GroupError.NotMember, $"{key} has moved to {string.Join(" & ", last.OtherSites)}: {_parts.Site} has no replica of it any more; name one of these sites in the scope");
-                var runner = last is { Kind: MoveMarkKind.Closed } ? await GroupOfAsync(null, last.OtherSites, cancellation) : before;
-                return (runner, _capture.Again(operation, routed, runner.Founding.Sites));
-            }
-
-            await changed.OrCancelled(cancellation);
-        }
     }
 
     private async Task<GroupRunner> GroupOfAsync(Replicant? known, ImmutableArray<string> sites, CancellationToken cancellation)

@@ -19,8 +19,11 @@ internal sealed class SealedCredentials(string site, IMesh mesh, CredentialSeal 
 {
     private const ulong Known = (1UL << (int)KnownField.Authorization) | (1UL << (int)KnownField.Cookie) | (1UL << (int)KnownField.XAuthToken);
 
-    // Parts of names that applications give to fields with credentials, such as X-Service-Token or X-Api-Key.
+    // Parts of names that applications give to fields and parameters with credentials, such as X-Service-Token or api_key.
     private static readonly string[] Words = ["token", "secret", "passw", "credential", "api-key", "apikey", "auth-key", "cookie", "authorization"];
+
+    // What a parameter of a query is called besides: it is a credential for one request.
+    private static readonly string[] Parameters = ["signature", "sig", "auth", "jwt"];
 
     private readonly ConcurrentDictionary<string, bool> _warned = new();
 
@@ -30,11 +33,19 @@ internal sealed class SealedCredentials(string site, IMesh mesh, CredentialSeal 
     /// <summary>Whether a field's name says that it holds a credential.</summary>
     public static bool IsCredential(string name) => Words.Any(word => name.Contains(word, StringComparison.OrdinalIgnoreCase));
 
+    /// <summary>Whether the name of a query's parameter says that it holds a credential.</summary>
+    public static bool IsCredentialParameter(string name)
+    {
+        var alike = name.Replace('_', '-');
+        return IsCredential(alike) || Parameters.Any(word => alike.Equals(word, StringComparison.OrdinalIgnoreCase) || alike.EndsWith("-" + word, StringComparison.OrdinalIgnoreCase));
+    }
+
     /// <summary>A request's credentials for each of the sites; none when it has none.</summary>
     /// <param name="sites">The sites.</param>
     /// <param name="head">The request.</param>
+    /// <param name="target">Its target, with the credentials that its query carries.</param>
     /// <param name="operation">The operation that is made of it: only with it what is sealed can be opened.</param>
-    public ImmutableArray<(string Site, ReadOnlyMemory<byte> Sealed)> For(ImmutableArray<string> sites, RequestHead head, OperationId operation)
+    public ImmutableArray<(string Site, ReadOnlyMemory<byte> Sealed)> For(ImmutableArray<string> sites, RequestHead head, string target, OperationId operation)
     {
         var credential = new ArrayBufferWriter<byte>();
         foreach (ref readonly var line in head.Fields)
@@ -46,6 +57,7 @@ internal sealed class SealedCredentials(string site, IMesh mesh, CredentialSeal 
             credential.Write("\r\n"u8);
         }
 
+        foreach (var parameter in QueryCredentials.Take(target).Taken) credential.Write(Encoding.ASCII.GetBytes($"?{parameter}\r\n"));
         if (credential.WrittenCount == 0) return [];
         var now = mesh.Sites;
         var sealedFor = ImmutableArray.CreateBuilder<(string, ReadOnlyMemory<byte>)>();

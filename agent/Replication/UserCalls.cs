@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Text;
 using Cheops.Agent.Identity;
 using Cheops.Proto.Operations;
 
@@ -7,7 +9,11 @@ namespace Cheops.Agent.Replication;
 /// <param name="Fields">The field lines by which the service knows the user.</param>
 /// <param name="AsFrontProxy">Whether it goes over a connection that shows the front proxy's certificate.</param>
 /// <param name="IsOwn">Whether it is this site's own credential for the service, and not the user's.</param>
-internal readonly record struct Caller(ReadOnlyMemory<byte> Fields, bool AsFrontProxy, bool IsOwn);
+internal readonly record struct Caller(ReadOnlyMemory<byte> Fields, bool AsFrontProxy, bool IsOwn)
+{
+    /// <summary>The credentials that the query of the user's request had, as <see cref="QueryCredentials"/> took them.</summary>
+    public ImmutableArray<string> Query { get; init; }
+}
 
 /// <summary>
 /// Sends requests on behalf of an operation's user (DESIGN.md section 7, <em>Identity</em>): as the user that the agent has
@@ -75,9 +81,17 @@ internal sealed class UserCalls(string site, IReplicaService service, Credential
 
         foreach (var (of, @sealed) in operation.Credentials)
         {
-            if (of == site) return new Caller(seal.Open(@sealed, operation.Id), AsFrontProxy: false, IsOwn: false);
+            if (of == site) return CallerOf(seal.Open(@sealed, operation.Id));
         }
 
         return default;
+    }
+
+    // Field lines, then what the query had, each after a question mark, with which no field's name begins.
+    private static Caller CallerOf(ReadOnlyMemory<byte> opened)
+    {
+        var end = opened.Span.StartsWith("?"u8) ? 0 : opened.Span.IndexOf("\r\n?"u8) is >= 0 and var found ? found + 2 : opened.Length;
+        var query = Encoding.Latin1.GetString(opened.Span[end..]).Split("\r\n", StringSplitOptions.RemoveEmptyEntries);
+        return new Caller(opened[..end], AsFrontProxy: false, IsOwn: false) { Query = [.. query.Select(line => line[1..])] };
     }
 }

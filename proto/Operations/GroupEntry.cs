@@ -64,6 +64,7 @@ public abstract record GroupEntry
             7 => OpeningEntry.Read(ref reader),
             8 => new MovedEntry(reader.Id(), ReplicantKey.Read(ref reader), reader.Number()),
             9 => new RemovedEntry(reader.Text(Bounds.SiteNameLengthMax)),
+            10 => new FreedEntry(reader.Id(), ReplicantKey.Read(ref reader)),
             16 => AppliedManyEntry.Read(ref reader),
             _ => null,
         };

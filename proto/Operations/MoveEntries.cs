@@ -106,3 +106,22 @@ public sealed record MovedEntry(OperationId Move, ReplicantKey Key, long OpenedA
 
     private protected override bool IsValid => Key.MetaId.Length > 0 && OpenedAt >= 0;
 }
+
+/// <summary>
+/// In the log of a group that a replicant has left: it was deleted where it had gone, so that its name is free here again. Nothing
+/// comes of it when the replicant has come back, or left by another move, meanwhile.
+/// </summary>
+/// <param name="Move">The move by which it left.</param>
+/// <param name="Key">The replicant.</param>
+public sealed record FreedEntry(OperationId Move, ReplicantKey Key) : GroupEntry
+{
+    private protected override byte Tag => 10;
+
+    private protected override void Write(EntryWriter writer)
+    {
+        writer.Id(Move);
+        Key.Write(writer);
+    }
+
+    private protected override bool IsValid => Key.MetaId.Length > 0;
+}

@@ -11,14 +11,14 @@ public enum MoveMarkKind : byte
     Opened = 2,
     /// <summary>It was to come, and does not.</summary>
     CalledOff = 3,
-    /// <summary>It had left, and is here again: made anew under its name, or its move was called off.</summary>
-    MadeAnew = 4,
+    /// <summary>It had left, and what is proposed on it is this group's again: it was deleted where it had gone, or its move was called off.</summary>
+    Returned = 4,
 }
 
 /// <summary>One coming or going.</summary>
 /// <param name="Index">Index of the entry in this group's log.</param>
 /// <param name="Kind">What it says.</param>
-/// <param name="Move">The move; of a replicant that was made anew, the create.</param>
+/// <param name="Move">The move; zero for a name that is free again.</param>
 /// <param name="Other">The group at the other end of the move.</param>
 /// <param name="OtherSites">Its sites.</param>
 /// <param name="ClosedAt">Of an opening: index of the closing entry in the other group's log.</param>

@@ -100,7 +100,7 @@ internal sealed class AuditTrail : WriteAheadLog, IPersistentState, IAuditTrail<
     async ValueTask<long> IAuditTrail<IRaftLogEntry>.AppendAsync<TEntryImpl>(TEntryImpl entry, CancellationToken token)
     {
         // DotNext appends by itself only the entry with which a leader's term begins; all others come from the group.
-        var index = await Guard(_log.TryAppendAsync(entry.Term, EntryKind.Begin, default, token));
+        var index = await Guard(_log.TryAppendAsync(entry.Term, EntryKind.Begin, default, cancellation: token));
         return index > 0 ? index : throw new OperationCanceledException($"term {entry.Term} has passed");
     }
 

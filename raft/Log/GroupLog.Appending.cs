@@ -11,10 +11,11 @@ internal sealed partial class GroupLog
     /// <param name="term">The term in which this site leads.</param>
     /// <param name="kind">What the entry is.</param>
     /// <param name="data">What it carries; copied.</param>
+    /// <param name="leavesReserve">Whether it begins something: the room that the log keeps for what comes of that is not for it.</param>
     /// <param name="cancellation">Cancels the waiting; then nothing was appended.</param>
     /// <returns>Its index; 0 when the term has passed, and nothing was appended.</returns>
     public async ValueTask<long> TryAppendAsync(
-        long term, EntryKind kind, ReadOnlyMemory<byte> data, CancellationToken cancellation = default)
+        long term, EntryKind kind, ReadOnlyMemory<byte> data, bool leavesReserve = false, CancellationToken cancellation = default)
     {
         await _appending.WaitAsync(cancellation);
         try
@@ -27,7 +28,7 @@ internal sealed partial class GroupLog
                 (index, known) = (_entries.Last + 1, _commitIndex);
             }
 
-            await AppendAsync(index, LoggedEntry.Make(term, kind, known, data.Span), cancellation);
+            await AppendAsync(index, LoggedEntry.Make(term, kind, known, data.Span), leavesReserve, cancellation);
             return index;
         }
         finally
@@ -54,7 +55,7 @@ internal sealed partial class GroupLog
             for (var index = start; index <= last; index++)
             {
                 var entry = entries[(int)(index - start)];
-                if (!IsThere(index, entry.Term)) await AppendAsync(index, entry, cancellation);
+                if (!IsThere(index, entry.Term)) await AppendAsync(index, entry, leavesReserve: false, cancellation);
             }
 
             lock (_gate)
@@ -111,9 +112,9 @@ internal sealed partial class GroupLog
         }
     }
 
-    private async ValueTask AppendAsync(long index, LoggedEntry entry, CancellationToken cancellation)
+    private async ValueTask AppendAsync(long index, LoggedEntry entry, bool leavesReserve, CancellationToken cancellation)
     {
-        var position = await WriteAsync(GroupRecordKind.Entry, index, entry.Term, entry.Bytes, cancellation);
+        var position = await WriteAsync(GroupRecordKind.Entry, index, entry.Term, entry.Bytes, leavesReserve, cancellation);
         lock (_gate)
         {
             _entries.DropFrom(index);

@@ -242,10 +242,10 @@ internal sealed partial class GroupLog
     }
 
     private ValueTask<long> WriteAsync(
-        GroupRecordKind kind, long index, long term, ReadOnlyMemory<byte> payload, CancellationToken cancellation = default)
+        GroupRecordKind kind, long index, long term, ReadOnlyMemory<byte> payload, bool leavesReserve = false, CancellationToken cancellation = default)
     {
         var record = new LogRecord { Group = Id, Kind = (byte)kind, Index = (ulong)index, Term = (ulong)term, Payload = payload };
-        return _log.AppendAsync(record, cancellation);
+        return _log.AppendAsync(record, leavesReserve, cancellation);
     }
 
     private ValueTask WaitDurableAsync(long position) => _log.WaitDurableAsync(position);

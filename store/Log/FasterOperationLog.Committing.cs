@@ -12,6 +12,8 @@ public sealed partial class FasterOperationLog
     /// <summary>How far an append at <paramref name="tail"/> can reach: to the end of the next page.</summary>
     private long Reach(long tail) => ((tail >> _options.PageSizeBits) + 2) << _options.PageSizeBits;
 
+    private bool HasRoom(bool leavesReserve) => Reach(_log.TailAddress) + (leavesReserve ? _options.ReserveSize : 0) <= _reservedUntil;
+
     // ---- 1. Under the gate.
     private void Post()
     {
@@ -86,11 +88,11 @@ public sealed partial class FasterOperationLog
     }
 
     /// <summary>Makes the segments that the next appends may reach, one ahead where there is room.</summary>
-    /// <returns>Why the append that waits first cannot be admitted; null when it can.</returns>
+    /// <returns>Why an append for which there is no room is refused; null when there is room for all, and the reserve.</returns>
     private OperationLogException? Reserve()
     {
         long needed;
-        lock (_gate) needed = Reach(_log.TailAddress);
+        lock (_gate) needed = Reach(_log.TailAddress) + _options.ReserveSize;
         // A quarter of a segment before its end the next one is made, so that appends hardly ever wait for it.
         var wished = needed + (_options.SegmentSize / 4);
         try
@@ -124,12 +126,12 @@ public sealed partial class FasterOperationLog
             {
                 _waiting.Dequeue();
             }
-            else if (TryAppend(waiting.Record, out var position))
+            else if (TryAppend(waiting.Record, waiting.LeavesReserve, out var position))
             {
                 _waiting.Dequeue();
                 waiting.Complete(position);
             }
-            else if (refusal is not null && i < refusedMax && Reach(_log.TailAddress) > _reservedUntil)
+            else if (refusal is not null && i < refusedMax && !HasRoom(waiting.LeavesReserve))
             {
                 _waiting.Dequeue();
                 waiting.Refuse(refusal);

@@ -1,3 +1,4 @@
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 
 namespace Cheops.Store.Log;
@@ -37,6 +38,17 @@ public interface IOperationLog : IAsyncDisposable
     /// <returns>The record's position.</returns>
     /// <exception cref="OperationLogException">The record was not appended, for the reason given.</exception>
     ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default);
+
+    /// <summary>Appends a record as the other method does.</summary>
+    /// <param name="record">The record; its payload must not change until the append completes.</param>
+    /// <param name="leavesReserve">
+    /// Whether it begins something of which more is to be recorded: it is refused as on a full disk while there is no more room than
+    /// <see cref="Bounds.LogReserveSize"/>, which is kept for records that do not say so.
+    /// </param>
+    /// <param name="cancellation">Cancels the waiting; then nothing was appended.</param>
+    /// <returns>The record's position.</returns>
+    /// <exception cref="OperationLogException">The record was not appended, for the reason given.</exception>
+    ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default);
 
     /// <summary>Completes when the record at <paramref name="position"/>, and so everything before it, is on stable storage.</summary>
     /// <exception cref="OperationLogException">The log failed: whether the record will be found again is not known.</exception>

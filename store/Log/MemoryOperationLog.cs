@@ -92,7 +92,10 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
     }
 
     /// <inheritdoc/>
-    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default)
+    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, leavesReserve: false, cancellation);
+
+    /// <inheritdoc/>
+    public ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
         if (record.Payload.Length > Bounds.LogPayloadSizeMax)
@@ -105,7 +108,7 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
         lock (_gate)
         {
             ThrowIfFailed();
-            if (_bytes + record.Size > Capacity) throw new OperationLogException(OperationLogError.Full, "the simulated disk is full");
+            if (_bytes + record.Size + (leavesReserve ? Bounds.LogReserveSize : 0) > Capacity) throw new OperationLogException(OperationLogError.Full, "the simulated disk is full");
             position = Tail;
             _records.Add(position, record with { Sequence = _nextSequence++, Payload = record.Payload.ToArray() });
             _bytes += record.Size;

@@ -18,6 +18,9 @@ public sealed record OperationLogOptions
     /// <summary>Bytes that may be appended and not yet durable; at most half of the memory.</summary>
     public int InFlightSizeMax { get; init; } = Bounds.LogInFlightSizeMax;
 
+    /// <summary>Bytes that are left for records of what was begun before; more than a page, since room is looked at by pages.</summary>
+    public int ReserveSize { get; init; } = Bounds.LogReserveSize;
+
     internal int PageSize => 1 << PageSizeBits;
 
     internal int SegmentSize => 1 << SegmentSizeBits;
@@ -28,7 +31,7 @@ public sealed record OperationLogOptions
     internal void Check()
     {
         if (PageSizeBits is < 12 or > 24 || SegmentSizeBits < PageSizeBits || SegmentSizeBits > 30 ||
-            MemorySizeBits < PageSizeBits + 2 || MemorySizeBits > 30 || InFlightSizeMax > 1 << (MemorySizeBits - 1))
+            MemorySizeBits < PageSizeBits + 2 || MemorySizeBits > 30 || InFlightSizeMax > 1 << (MemorySizeBits - 1) || ReserveSize <= PageSize)
         {
             throw new ArgumentException($"these sizes of an operation log do not go together: {this}");
         }

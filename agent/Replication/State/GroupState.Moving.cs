@@ -74,12 +74,11 @@ public sealed partial class GroupState
         Mark(key, new MoveMark(index, MoveMarkKind.Closed, closing.Move.Id, GroupId.Of(closing.Sites.AsSpan()), closing.Sites, 0), effects);
     }
 
-    // Under a name that is free again a replicant may be made; nothing else is done to one that is not here.
-    private bool TryMakeAnew(OperationState state, List<Effect> effects)
+    // Whether what has left still lives, and would be made a second time, this log alone does not tell.
+    private void Free(long index, FreedEntry freed, List<Effect> effects)
     {
-        if (state.Kind != OperationKind.Create || _moves.OpenOf(state.Key) is not null) return false;
-        Mark(state.Key, new MoveMark(state.Index, MoveMarkKind.MadeAnew, state.Id, default, [], 0), effects);
-        return true;
+        if (_moves.OpenOf(freed.Key) is not null || _moves.LastBefore(freed.Key, index) is not { Kind: MoveMarkKind.Closed } left || left.Move != freed.Move) return;
+        Mark(freed.Key, new MoveMark(index, MoveMarkKind.Returned, default, default, [], 0), effects);
     }
 
     private void PassOn(OperationState state, List<Effect> effects)
@@ -119,7 +118,7 @@ public sealed partial class GroupState
         if (!_moves.TryEnd(moved.Move, out var move)) return;
         if (moved.OpenedAt == 0)
         {
-            Mark(move.Key, new MoveMark(index, MoveMarkKind.MadeAnew, move.Id, default, [], 0), effects);
+            Mark(move.Key, new MoveMark(index, MoveMarkKind.Returned, move.Id, default, [], 0), effects);
             return;
         }
 

@@ -85,6 +85,9 @@ public sealed partial class GroupState(
             case MovedEntry moved:
                 End(index, moved, effects);
                 break;
+            case FreedEntry freed:
+                Free(index, freed, effects);
+                break;
             case RemovedEntry gone:
                 Remove(index, gone, effects);
                 break;
@@ -96,7 +99,7 @@ public sealed partial class GroupState(
         // A proposal whose answer was lost is made again: the same id is the same operation.
         if (_operations.ContainsKey(operation.Id)) return;
         var state = new OperationState(operation, index, DeciderOf(operation, index), sites);
-        if (_moves.IsAway(state.Key, index) && !TryMakeAnew(state, effects))
+        if (_moves.IsAway(state.Key, index))
         {
             PassOn(state, effects);
             return;

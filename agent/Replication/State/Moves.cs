@@ -34,8 +34,10 @@ internal sealed class Moves(string self, Func<ReplicantKey, ReplicantMoves?> kep
     }
 
     /// <summary>Whether the replicant has left before an entry; what is proposed on it there is another group's.</summary>
-    public bool IsAway(ReplicantKey key, long index) =>
-        MarksOf(key).LastOrDefault(mark => mark.Index < index && mark.Kind != MoveMarkKind.CalledOff) is { Kind: MoveMarkKind.Closed };
+    public bool IsAway(ReplicantKey key, long index) => LastBefore(key, index) is { Kind: MoveMarkKind.Closed };
+
+    /// <summary>The last coming or going before an entry; null for none.</summary>
+    public MoveMark? LastBefore(ReplicantKey key, long index) => MarksOf(key).LastOrDefault(mark => mark.Index < index && mark.Kind != MoveMarkKind.CalledOff);
 
     /// <summary>Whether the replicant has left after an entry, and is not back.</summary>
     public bool LeavesAfter(ReplicantKey key, long index) =>

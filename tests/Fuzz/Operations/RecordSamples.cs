@@ -67,6 +67,7 @@ internal static class RecordSamples
         new OpeningEntry(Id, Key, new GroupId(new UInt128(3, 4)), Sites, 5, Replicant, "", [Operation, Operation with { Kind = OperationKind.Update, Method = "PUT" }]),
         new OpeningEntry(Id, Key, new GroupId(new UInt128(3, 4)), Sites, 5, null, "the service refused", []),
         new MovedEntry(Id, Key, 6),
+        new FreedEntry(Id, Key),
         new RemovedEntry("Site2"),
         new AppliedManyEntry("Site2", [(Id, Answer with { Excerpt = "" }), (new OperationId(7), new ServiceResult(204, "", ""))]),
     ];
@@ -76,7 +77,7 @@ internal static class RecordSamples
     [
         [0, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0xFF, 0xFF, 0xFF, 0x7F], [0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0x80], [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F],
         Text("Site1"), Text("Site2"), Text("Site3"), Text("Sité"), [.. "\u0010\0\0\0"u8, .. new byte[16]],
-        .. new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 16 }.Select(tag => new byte[] { 1, tag }),
+        .. new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16 }.Select(tag => new byte[] { 1, tag }),
         [0xC3, 0x28], [0xED, 0xA0, 0x80], "/v2"u8.ToArray(), "POST"u8.ToArray(), new byte[16], new byte[64],
     ];
 

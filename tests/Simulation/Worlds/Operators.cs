@@ -47,9 +47,6 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
     {
         var (thing, other) = (step.Thing, step.Other);
         if (world.PathOf(thing) is not { } path || world.Places.Lost.Contains(other)) return true;
-
-        // What names the sites of before would make another one after.
-        if (world.AreSitesNamed(thing)) return false;
         if (SiteToAsk(step) is not { } site || await ListedAsync(site, path) is not { } now) return false;
         var isAdded = !now.Contains(other);
         if (isAdded && world.SiteNamed(other).Service.Of(thing).Any()) return true;
@@ -67,9 +64,7 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
 
     private Site? SiteToAsk(ChangeSites step)
     {
-        // A site that is to leave cannot found the group after: were another site of that lost then, nobody could.
-        var mayLeave = !world.Scenario.Steps.Any(one => one is LoseSite);
-        var able = world.Places.SurelyAt(step.Thing).Where(name => world.SiteNamed(name).IsUp && (mayLeave || name != step.Other)).ToArray();
+        var able = world.Places.SurelyAt(step.Thing).Where(name => world.SiteNamed(name).IsUp).ToArray();
         return able.Length == 0 ? null : world.SiteNamed(able.Contains(step.Site) ? step.Site : able[0]);
     }
 

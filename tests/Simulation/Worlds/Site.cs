@@ -208,6 +208,7 @@ internal sealed partial class Site
                 Service = new PooledReplicaService(name, services, _deadlines),
                 Seal = seal,
                 SiteKeys = _site._disk.SiteKeys,
+                Deadlines = _deadlines,
                 Time = Clock,
                 Chance = bytes => _chance.NextBytes(bytes),
                 OpenHost = machines => new(_siteGroups = new SiteGroups(_world.Life, Join(founding => Life.Make(() => machines(founding))), LogOf)),

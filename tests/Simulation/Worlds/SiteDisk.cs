@@ -64,9 +64,11 @@ internal sealed class SiteDisk(World world, Random chance)
 
         public long DiskBytes => inner.DiskBytes;
 
-        public async ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default)
+        public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, leavesReserve: false, cancellation);
+
+        public async ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default)
         {
-            var position = await inner.AppendAsync(record, cancellation);
+            var position = await inner.AppendAsync(record, leavesReserve, cancellation);
             if (!_syncs) _ = SyncAsync();
             return position;
         }

@@ -184,6 +184,7 @@ internal sealed class SimulatedSites : IAsyncDisposable
                 Seal = seal,
                 SiteKeys = SiteKeys,
                 Credentials = Credentials,
+                Deadlines = _deadlines,
                 Time = _all.Time,
                 Chance = bytes =>
                 {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Cheops.Proto;
 using Cheops.Raft;
 using Cheops.Raft.Protocol;
 using DotNext.Net.Cluster.Consensus.Raft;
@@ -208,6 +209,29 @@ public sealed class RaftHostTests : IAsyncLifetime
         _cluster.Log("A").Capacity = long.MaxValue;
         await _cluster.ProposeAsync(group, "two");
         Assert.Equal(["one", "two"], _cluster.Machine("A", group.Founding.Id).Entries);
+    }
+
+    [Theory]
+    [InlineData("A")]
+    [InlineData("B")]
+    public async Task A_disk_that_becomes_full_has_room_for_what_comes_of_the_operations_that_it_took(string at)
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.RunAsync(group.LeadAsync("A").AsTask());
+        var here = await _cluster.FindAsync(at, group.Founding.Id);
+        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + Bounds.LogReserveSize + 20_000;
+        var taken = 0;
+        var refusal = await Assert.ThrowsAsync<GroupException>(async () =>
+        {
+            while (taken < 100) taken += await _cluster.RunAsync(here.ProposeAsync(new byte[1000], drawsLead: true).AsTask()) > 0 ? 1 : 0;
+        });
+        Assert.Equal(GroupError.Full, refusal.Error);
+        Assert.InRange(taken, 1, 20);
+        for (var i = 0; i < taken; i++) await _cluster.ProposeAsync(here, $"what came of {i}");
+        Assert.Equal($"what came of {taken - 1}", _cluster.Machine("A", group.Founding.Id).Entries[^1]);
+        _cluster.Log("A").Capacity = long.MaxValue;
+        await _cluster.RunAsync(here.ProposeAsync("new"u8.ToArray(), drawsLead: true).AsTask());
     }
 
     [Fact]

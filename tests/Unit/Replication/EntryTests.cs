@@ -43,6 +43,7 @@ public sealed class EntryTests
         Gen.Select(AnyOperation, Name.Array[1, 3], Gen.Bool).Select(GroupEntry (t) => new OpeningEntry(
             t.Item1.Id, t.Item1.Replicant, GroupId.Of(t.Item2), [.. t.Item2], 7, t.Item3 ? RecordOf(t.Item1) : null, t.Item3 ? "" : "called off", t.Item3 ? [t.Item1] : [])),
         Gen.Select(Id, Key).Select(GroupEntry (t) => new MovedEntry(t.Item1, t.Item2, 9)),
+        Gen.Select(Id, Key).Select(GroupEntry (t) => new FreedEntry(t.Item1, t.Item2)),
         Name.Select(GroupEntry (site) => new RemovedEntry(site)));
 
     private static ReplicantRecord RecordOf(Operation operation) => new()

@@ -402,7 +402,7 @@ public sealed class MoveStateTests
         private void Check()
         {
             Assert.True(IsQuiet, $"seed {_seed}: not everything is over");
-            var last = _groups.Values.Single(group => group.States.Values.First().LastMarkOf(Key) is { Kind: MoveMarkKind.Opened or MoveMarkKind.MadeAnew }
+            var last = _groups.Values.Single(group => group.States.Values.First().LastMarkOf(Key) is { Kind: MoveMarkKind.Opened or MoveMarkKind.Returned }
                 || (group.States.Values.First().LastMarkOf(Key) is null && Name(group.Sites) == Name(Two)));
             foreach (var site in last.Sites)
             {

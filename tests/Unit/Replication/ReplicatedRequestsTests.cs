@@ -268,6 +268,34 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         Assert.Equal("a-marker", Changes("Site2")[^1].Field(field));
     }
 
+    [Theory]
+    [InlineData("access_token=a-marker")]
+    [InlineData("fieldManager=k&api_key=a-marker&x=y")]
+    [InlineData("X-Amz-Signature=a-marker;x=y")]
+    [InlineData("%74oken=a-marker")]
+    public async Task A_credential_in_a_query_is_in_no_record_in_clear_and_shown_to_nobody(string query)
+    {
+        await AskAsync("Site1", "POST", Pods, Both + Json, Kept);
+        await QuietAsync();
+        _clusters["Site2"].IsBusy = true;
+        await AskAsync("Site1", "PUT", $"{Pods}/kept?{query}", Json, Kept);
+        var runner = _sites["Site1"].Replicator!.Groups.Single();
+        var operation = await runner.ReadAsync(runner.Look(state => state.Open.Single()));
+        Assert.DoesNotContain("a-marker", Encoding.Latin1.GetString(new ProposedEntry(operation).Encode().Span), StringComparison.Ordinal);
+        foreach (var site in (string[])["Site1", "Site2"])
+        {
+            var api = new ReplicationApi(site, _sites[site].Replicator!, _sites.Time);
+            var told = await api.AnswerAsync(new ApiRequest(HttpMethod.Get, "/_cheops/v1/operations", ImmutableDictionary<string, string>.Empty, MayChange: false));
+            Assert.Contains($"{Pods}/kept?", Encoding.UTF8.GetString(told.Body.Span), StringComparison.Ordinal);
+            Assert.DoesNotContain("a-marker", Encoding.UTF8.GetString(told.Body.Span), StringComparison.Ordinal);
+        }
+
+        _clusters["Site2"].IsBusy = false;
+        await QuietAsync();
+        Assert.All((string[])["Site1", "Site2"], site => Assert.Equal($"PUT {Pods}/kept?{query} HTTP/1.1", Changes(site)[^1].FirstLine));
+        Assert.DoesNotContain("a-marker", string.Join('\n', _sites["Site1"].Warnings.Concat(_sites["Site2"].Warnings)), StringComparison.Ordinal);
+    }
+
     // Set while the site runs, as nobody can: so that the test sees both.
     private sealed class OwnCredential : IServiceCredentials
     {

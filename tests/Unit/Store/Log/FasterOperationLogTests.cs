@@ -12,6 +12,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
         MemorySizeBits = 17,
         SegmentSizeBits = 16,
         InFlightSizeMax = 48 * 1024,
+        ReserveSize = 32 * 1024,
     };
 
     private MemorySegmentFiles _disk = new(1 << 16);
@@ -19,6 +20,8 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     public void Dispose() => _disk.Dispose();
 
     protected override int PayloadSizeMax => Small.PayloadSizeMax;
+
+    protected override int ReserveSize => Small.ReserveSize;
 
     protected override IOperationLog Make() => FasterOperationLog.Open(_disk, null, Small);
 

@@ -26,6 +26,9 @@ public abstract class OperationLogContract : IAsyncLifetime
     /// <summary>Payload with which a thousand records take several segments.</summary>
     protected virtual int FillSize => 500;
 
+    /// <summary>Room that is kept for what was begun.</summary>
+    protected virtual int ReserveSize => Bounds.LogReserveSize;
+
     public Task InitializeAsync()
     {
         Log = Make();
@@ -250,6 +253,38 @@ public abstract class OperationLogContract : IAsyncLifetime
         var found = new List<(long Position, ulong Index)>();
         Log = await CrashAsync(Log, new Random(1), Collect(found));
         Assert.Equal(positions, found.Select(f => f.Position));
+    }
+
+    [Fact]
+    public async Task What_begins_something_leaves_room_for_what_is_recorded_of_it()
+    {
+        Limit(Log, 4 * ReserveSize);
+        Assert.InRange(await FillAsync(leavesReserve: true), 1, 20_000_000);
+        Assert.Equal(0, await FillAsync(leavesReserve: true));
+
+        // Room is told by whole pages.
+        Assert.InRange(await FillAsync(leavesReserve: false), ReserveSize / 2, 20_000_000);
+        Assert.Equal(0, await FillAsync(leavesReserve: true));
+        Limit(Log, null);
+        await Log.WaitDurableAsync(await Log.AppendAsync(Record(1), leavesReserve: true));
+    }
+
+    // The bytes that were taken before the disk was said to be full.
+    private async Task<long> FillAsync(bool leavesReserve)
+    {
+        for (var i = 0L; ; i++)
+        {
+            Assert.InRange(i, 0, 20_000);
+            try
+            {
+                await Log.AppendAsync(Record((ulong)i, 1000), leavesReserve);
+            }
+            catch (OperationLogException e)
+            {
+                Assert.Equal(OperationLogError.Full, e.Error);
+                return i * 1000;
+            }
+        }
     }
 
     [Fact]

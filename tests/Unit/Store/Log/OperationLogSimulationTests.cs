@@ -17,6 +17,7 @@ public sealed class OperationLogSimulationTests
         MemorySizeBits = 14,
         SegmentSizeBits = 13,
         InFlightSizeMax = 6 * 1024,
+        ReserveSize = 8 * 1024,
     };
 
     private enum Step
