@@ -30,8 +30,10 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
 {
     private const int KeyOnStackMax = 512;
 
-    // Where paths are of replicas that have another id here. A forming M is there before its I goes, so it is asked last.
-    private const string OtherIdSpaces = "LM", PathSpaces = "LIM", MetaIdSpaces = "IM";
+    // In the order in which a path is looked for.
+    private static ReadOnlySpan<byte> PathSpaces => "LIM"u8;
+
+    private static ReadOnlySpan<byte> MetaIdSpaces => "IM"u8;
 
     // Groups apply their entries in parallel, and a replicant that moves is known to two of them.
     private readonly Lock _gate = new();
@@ -55,13 +57,7 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         var rented = size > KeyOnStackMax ? ArrayPool<byte>.Shared.Rent(size) : null;
         var key = rented is null ? stackalloc byte[KeyOnStackMax] : rented;
         WritePathKey(key, 'I', service, item);
-        var may = table.MayHold(key[..size]);
-        for (var i = 0; !may && i < OtherIdSpaces.Length && HasAny(service); i++)
-        {
-            key[0] = (byte)OtherIdSpaces[i];
-            may = table.MayHold(key[..size]);
-        }
-
+        var may = HasAny(service) ? table.MayHoldAny(key[..size], PathSpaces) : table.MayHold(key[..size]);
         if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
         return may;
     }
@@ -111,13 +107,13 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         };
     }
 
-    private ReplicantRecord? AtPath(string spaces, string service, ReadOnlySpan<byte> item)
+    private ReplicantRecord? AtPath(ReadOnlySpan<byte> spaces, string service, ReadOnlySpan<byte> item)
     {
-        var key = PathKey(spaces[0], service, item);
+        var key = PathKey(' ', service, item);
         if (key.Length > Bounds.TableKeySizeMax) return null;
         foreach (var space in spaces)
         {
-            key[0] = (byte)space;
+            key[0] = space;
             if (table.MayHold(key) && RecordBehind(key) is { } record) return record;
         }
 
@@ -205,7 +201,7 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         foreach (var alias in AliasesOf(record)) Release(alias, key);
 
         // It may have had another id here for a while, or none.
-        foreach (var space in MetaIdSpaces) Release(PathKey(space, name.Service, ItemPath(name, name.MetaId)), key);
+        foreach (var space in MetaIdSpaces) Release(PathKey((char)space, name.Service, ItemPath(name, name.MetaId)), key);
         table.Remove(key);
     }
 
