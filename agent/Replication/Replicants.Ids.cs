@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Cheops.Agent.Translation;
 using Cheops.Proto;
@@ -7,6 +8,12 @@ namespace Cheops.Agent.Replication;
 
 internal sealed partial class Replicants : IIdMap
 {
+    // Where a resource tells its collection, and where it does not.
+    private static readonly (char ByPath, char ByResource) OfMetaIds = ('M', 'm'), OfLocalIds = ('L', 'l');
+
+    // Of these an item's path has no other form.
+    private static readonly SearchValues<byte> Unreserved = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~"u8);
+
     /// <inheritdoc/>
     public bool HasAny(string service)
     {
@@ -19,23 +26,39 @@ internal sealed partial class Replicants : IIdMap
     /// <inheritdoc/>
     public bool TryToLocal(string service, string resource, ReadOnlySpan<byte> metaId, out string localId)
     {
-        localId = ById('M', service, resource, metaId)?.LocalIds.GetValueOrDefault(site) ?? "";
+        localId = ById(OfMetaIds, service, resource, metaId)?.LocalIds.GetValueOrDefault(site) ?? "";
         return localId.Length > 0;
     }
 
     /// <inheritdoc/>
     public bool TryToMeta(string service, string resource, ReadOnlySpan<byte> localId, out string metaId)
     {
-        metaId = ById('L', service, resource, localId)?.Key.MetaId ?? "";
+        metaId = ById(OfLocalIds, service, resource, localId)?.Key.MetaId ?? "";
         return metaId.Length > 0;
     }
 
-    private ReplicantRecord? ById(char space, string service, string resource, ReadOnlySpan<byte> id)
+    private ReplicantRecord? ById((char ByPath, char ByResource) spaces, string service, string resource, ReadOnlySpan<byte> id)
     {
         if (id.IsEmpty || id.Length > Bounds.LocalIdSizeMax) return null;
-        var key = IdKey(space, service, resource, id);
-        return table.MayHold(key) ? RecordBehind(key) : null;
+        if (CollectionOf(service, resource) is { } collection && Behind(ItemKey(spaces.ByPath, service, collection, id)) is { } record) return record;
+        return Behind(IdKey(spaces.ByResource, service, resource, id));
     }
+
+    private ReplicantRecord? Behind(byte[] key) => key.Length <= Bounds.TableKeySizeMax && table.MayHold(key) ? RecordBehind(key) : null;
+
+    /// <summary>The collection in which all of a resource is, by the name under which its ids are kept; null where paths differ in more than the id.</summary>
+    private string? CollectionOf(string service, string resource)
+    {
+        if (resource.StartsWith('/')) return resource;
+        return profiles.For(service).Resources.GetValueOrDefault(resource) is { Collection.Variables.IsEmpty: true } known ? known.Collection.Text : null;
+    }
+
+    private static byte[] ItemKey(char space, string service, string collection, ReadOnlySpan<byte> id) => id.ContainsAnyExcept(Unreserved)
+        ? PathKey(space, service, ItemPath(new ReplicantKey(service, collection, ""), Encoding.UTF8.GetString(id)))
+        : [(byte)space, .. Encoding.ASCII.GetBytes(service), 0, .. Encoding.UTF8.GetBytes(collection), (byte)'/', .. id];
+
+    private static byte[] IdKey(char space, string service, string resource, ReadOnlySpan<byte> id) =>
+        [(byte)space, .. Encoding.ASCII.GetBytes(service), 0, .. Encoding.ASCII.GetBytes(resource), 0, .. id];
 
     private string ResourceOf(ReplicantRecord record) => ResourceOf(record.Key, record.Resource);
 

@@ -7,7 +7,7 @@ namespace Cheops.Agent.Replication;
 internal sealed partial class Replicants
 {
     /// <summary>The replicant of that name, in whichever group it is now; null when it is not known.</summary>
-    public ReplicantRecord? Find(ReplicantKey key) => RecordBehind(PathKey(key.Service, ItemPath(key, key.MetaId)));
+    public ReplicantRecord? Find(ReplicantKey key) => AtPath(MetaIdSpaces, key.Service, ItemPath(key, key.MetaId));
 
     /// <summary>The marks of a replicant's comings and goings in a group; null for none.</summary>
     public ReplicantMoves? MovesOf(GroupId group, ReplicantKey key)

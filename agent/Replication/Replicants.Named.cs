@@ -1,6 +1,5 @@
 using System.Text;
 using Cheops.Agent.Translation;
-using Cheops.Proto;
 using Cheops.Proto.Operations;
 
 namespace Cheops.Agent.Replication;
@@ -40,30 +39,32 @@ internal sealed partial class Replicants
     private bool AddByPath(string service, string path, Dictionary<(GroupId, ReplicantKey), ReplicantRecord> found)
     {
         for (var slash = path.LastIndexOf('/'); slash > 0; slash = path.LastIndexOf('/', slash - 1))
-            Add(AtPath(service, path[..slash], path[(slash + 1)..]), found);
+            AddAtPath(service, path[..slash], path[(slash + 1)..], found);
         return true;
     }
 
-    // What has the same id everywhere is in the index by its path alone.
+    // Where a collection has variables, what has the same id everywhere is in the index by its path alone.
     private bool AddById(string service, string id, Dictionary<(GroupId, ReplicantKey), ReplicantRecord> found)
     {
         var isWhole = true;
         var bytes = Encoding.UTF8.GetBytes(id);
         foreach (var (resource, known) in profiles.For(service).Resources)
         {
-            Add(ById('M', service, resource, bytes), found);
-            Add(ById('L', service, resource, bytes), found);
-            if (known.Collection.Variables.IsEmpty) Add(AtPath(service, known.Collection.Text, id), found);
+            Add(ById(OfMetaIds, service, resource, bytes), found);
+            Add(ById(OfLocalIds, service, resource, bytes), found);
+            if (known.Collection.Variables.IsEmpty) AddAtPath(service, known.Collection.Text, id, found);
             else isWhole = false;
         }
 
         return isWhole;
     }
 
-    private ReplicantRecord? AtPath(string service, string collection, string id)
+    // The id here of one may be the meta-id of another.
+    private void AddAtPath(string service, string collection, string id, Dictionary<(GroupId, ReplicantKey), ReplicantRecord> found)
     {
-        var key = PathKey(service, ItemPath(new ReplicantKey(service, collection, ""), id));
-        return key.Length <= Bounds.TableKeySizeMax && table.MayHold(key) ? RecordBehind(key) : null;
+        var item = ItemPath(new ReplicantKey(service, collection, ""), id);
+        Add(AtPath(PathSpaces, service, item), found);
+        Add(AtPath(MetaIdSpaces, service, item), found);
     }
 
     private bool AddFromAll(string name, IReadOnlyCollection<string> services, Func<bool> goesOn, Dictionary<(GroupId, ReplicantKey), ReplicantRecord> found)

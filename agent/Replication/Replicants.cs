@@ -14,11 +14,14 @@ using Cheops.Store.Table;
 namespace Cheops.Agent.Replication;
 
 /// <summary>
-/// The replicants that this site knows, over its table: by name under <c>R</c>, by the path of their item under <c>I</c> (with
-/// the meta-id and with this site's local id), and, where the two ids differ, both ways between them under <c>M</c> and <c>L</c>,
-/// with the service noted under <c>T</c> and the collection under <c>C</c>. What <c>I</c>, <c>M</c> and <c>L</c> hold is the key of
-/// the record under <c>R</c>.
+/// The replicants that this site knows, over its table: by name under <c>R</c>, and by the path of their item, which holds the key
+/// of the record under <c>R</c>: under <c>I</c> where the replica here has no other id than the meta-id; else under <c>M</c> with the
+/// meta-id and under <c>L</c> with this site's local id, with the service noted under <c>T</c> and the collection under <c>C</c>. Each
+/// key costs memory, so there is no other for ids without a path, but where a resource does not tell its collection
+/// (<see cref="CollectionOf"/>).
 /// </summary>
+/// <remarks>What is here has its name: a path is first that of a local id. A path leaves <c>I</c> only when it is under <c>M</c>, and is
+/// looked for in that order, so that it is never missed in between.</remarks>
 /// <param name="site">This site.</param>
 /// <param name="profiles">What is known of the services.</param>
 /// <param name="table">The table.</param>
@@ -26,6 +29,11 @@ namespace Cheops.Agent.Replication;
 internal sealed partial class Replicants(string site, ProfileSet profiles, IReplicantTable table, Func<GroupId, ImmutableArray<string>> sitesOf) : IReplicantIndex
 {
     private const int KeyOnStackMax = 512;
+
+    // In the order in which a path is looked for.
+    private static ReadOnlySpan<byte> PathSpaces => "LIM"u8;
+
+    private static ReadOnlySpan<byte> MetaIdSpaces => "IM"u8;
 
     // Groups apply their entries in parallel, and a replicant that moves is known to two of them.
     private readonly Lock _gate = new();
@@ -48,8 +56,8 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         if (size > Bounds.TableKeySizeMax) return false;
         var rented = size > KeyOnStackMax ? ArrayPool<byte>.Shared.Rent(size) : null;
         var key = rented is null ? stackalloc byte[KeyOnStackMax] : rented;
-        WritePathKey(key, service, item);
-        var may = table.MayHold(key[..size]);
+        WritePathKey(key, 'I', service, item);
+        var may = HasAny(service) ? table.MayHoldAny(key[..size], PathSpaces) : table.MayHold(key[..size]);
         if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
         return may;
     }
@@ -59,7 +67,7 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     {
         Span<byte> buffer = stackalloc byte[KeyOnStackMax];
         var item = ItemOf(service, Normalized(path, buffer));
-        if (item.IsEmpty || RecordBehind(PathKey(service, item)) is not { } record) return null;
+        if (item.IsEmpty || AtPath(PathSpaces, service, item) is not { } record) return null;
         return new Replicant(record.Key.MetaId, (ReplicationOperator)record.Operator, sitesOf(record.Group), record);
     }
 
@@ -73,7 +81,7 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     public ReplicantRecord? FindByMetaId(string service, ReadOnlySpan<byte> path)
     {
         var item = ItemOf(service, Normalized(path, stackalloc byte[KeyOnStackMax]));
-        return !item.IsEmpty && RecordBehind(PathKey(service, item)) is { } record && item.SequenceEqual(ItemPath(record.Key, record.Key.MetaId)) ? record : null;
+        return !item.IsEmpty && AtPath(MetaIdSpaces, service, item) is { } record && item.SequenceEqual(ItemPath(record.Key, record.Key.MetaId)) ? record : null;
     }
 
     /// <summary>Visits all replicants until the visitor says false.</summary>
@@ -97,6 +105,19 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
             PathKind.Action => path[..(path.Length - match.Action.Length - (path[^1] == '/' && match.Action[^1] != '/' ? 1 : 0))],
             _ => default,
         };
+    }
+
+    private ReplicantRecord? AtPath(ReadOnlySpan<byte> spaces, string service, ReadOnlySpan<byte> item)
+    {
+        var key = PathKey(' ', service, item);
+        if (key.Length > Bounds.TableKeySizeMax) return null;
+        foreach (var space in spaces)
+        {
+            key[0] = space;
+            if (table.MayHold(key) && RecordBehind(key) is { } record) return record;
+        }
+
+        return null;
     }
 
     private ReplicantRecord? RecordBehind(ReadOnlySpan<byte> key)
@@ -177,14 +198,18 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     {
         var key = ReplicantRecord.TableKey(group, name);
         if (Read(key) is not { } record) return;
-        foreach (var alias in AliasesOf(record))
-        {
-            // Another group may have a replicant of the same name, and the path may be its by now.
-            var target = new ArrayBufferWriter<byte>(128);
-            if (table.TryGet(alias, target) && target.WrittenSpan.SequenceEqual(key)) table.Remove(alias);
-        }
+        foreach (var alias in AliasesOf(record)) Release(alias, key);
 
+        // It may have had another id here for a while, or none.
+        foreach (var space in MetaIdSpaces) Release(PathKey((char)space, name.Service, ItemPath(name, name.MetaId)), key);
         table.Remove(key);
+    }
+
+    // Another group may have a replicant of the same name, and the path may be its by now.
+    private void Release(byte[] alias, byte[] key)
+    {
+        var target = new ArrayBufferWriter<byte>(128);
+        if (table.TryGet(alias, target) && target.WrittenSpan.SequenceEqual(key)) table.Remove(alias);
     }
 
     /// <summary>Takes in a record from a snapshot.</summary>
@@ -198,8 +223,14 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
     {
         table.Put(key, record.Encode().Span);
         if (!namesChange) return;
+        if (HasOtherId(record)) Note(record, key);
         foreach (var alias in AliasesOf(record)) table.Put(alias, key);
-        if (!HasOtherId(record) || _noted.ContainsKey((record.Key.Service, record.Key.Collection))) return;
+        if (HasOtherId(record)) Release(PathKey('I', record.Key.Service, ItemPath(record.Key, record.Key.MetaId)), key);
+    }
+
+    private void Note(ReplicantRecord record, byte[] key)
+    {
+        if (_noted.ContainsKey((record.Key.Service, record.Key.Collection))) return;
         table.Put(ServiceKey(record.Key.Service), key);
         table.Put(CollectionKey(record.Key.Service, Encoding.ASCII.GetBytes(record.Key.Collection)), key);
 
@@ -211,11 +242,20 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
 
     private IEnumerable<byte[]> AliasesOf(ReplicantRecord record)
     {
-        yield return PathKey(record.Key.Service, ItemPath(record.Key, record.Key.MetaId));
-        if (!record.LocalIds.TryGetValue(site, out var local) || local == record.Key.MetaId) yield break;
-        yield return PathKey(record.Key.Service, ItemPath(record.Key, local));
-        yield return IdKey('M', record.Key.Service, ResourceOf(record), Encoding.UTF8.GetBytes(record.Key.MetaId));
-        yield return IdKey('L', record.Key.Service, ResourceOf(record), Encoding.UTF8.GetBytes(local));
+        var (service, metaId) = (record.Key.Service, record.Key.MetaId);
+        if (!HasOtherId(record))
+        {
+            yield return PathKey('I', service, ItemPath(record.Key, metaId));
+            yield break;
+        }
+
+        var local = record.LocalIds[site];
+        yield return PathKey('M', service, ItemPath(record.Key, metaId));
+        yield return PathKey('L', service, ItemPath(record.Key, local));
+        var resource = ResourceOf(record);
+        if (CollectionOf(service, resource) == record.Key.Collection) yield break;
+        yield return IdKey('m', service, resource, Encoding.UTF8.GetBytes(metaId));
+        yield return IdKey('l', service, resource, Encoding.UTF8.GetBytes(local));
     }
 
     /// <summary>The path of a replicant's item with an id, percent-encoded.</summary>
@@ -225,19 +265,16 @@ internal sealed partial class Replicants(string site, ProfileSet profiles, IRepl
         return PathNormalizer.Normalize(path, new byte[PathNormalizer.SizeMax(path.Length)]).ToArray();
     }
 
-    private static byte[] IdKey(char space, string service, string resource, ReadOnlySpan<byte> id) =>
-        [(byte)space, .. Encoding.ASCII.GetBytes(service), 0, .. Encoding.ASCII.GetBytes(resource), 0, .. id];
-
-    private static byte[] PathKey(string service, ReadOnlySpan<byte> item)
+    private static byte[] PathKey(char space, string service, ReadOnlySpan<byte> item)
     {
         var key = new byte[2 + service.Length + item.Length];
-        WritePathKey(key, service, item);
+        WritePathKey(key, space, service, item);
         return key;
     }
 
-    private static void WritePathKey(Span<byte> key, string service, ReadOnlySpan<byte> item)
+    private static void WritePathKey(Span<byte> key, char space, string service, ReadOnlySpan<byte> item)
     {
-        key[0] = (byte)'I';
+        key[0] = (byte)space;
         Encoding.ASCII.GetBytes(service, key[1..]);
         key[1 + service.Length] = 0;
         item.CopyTo(key[(2 + service.Length)..]);

@@ -27,22 +27,14 @@ internal static class TlsOptions
     /// <param name="host">The host that the instance's certificate must name.</param>
     /// <param name="ca">Who must have signed it; null for the system's authorities.</param>
     /// <param name="own">What the agent shows of itself; null for nothing.</param>
-    public static SslClientAuthenticationOptions ForClient(string host, X509Certificate2Collection? ca, SslStreamCertificateContext? own)
+    public static SslClientAuthenticationOptions ForClient(string host, X509Certificate2Collection? ca, SslStreamCertificateContext? own) => new()
     {
-        var options = new SslClientAuthenticationOptions
-        {
-            TargetHost = host,
-            ClientCertificateContext = own,
-            ApplicationProtocols = [SslApplicationProtocol.Http11],
-            AllowRenegotiation = false,
-        };
-        if (ca is not null)
-        {
-            options.CertificateChainPolicy = Policy(ca, ServerUsage);
-        }
-
-        return options;
-    }
+        TargetHost = host,
+        ClientCertificateContext = own,
+        ApplicationProtocols = [SslApplicationProtocol.Http11],
+        AllowRenegotiation = false,
+        CertificateChainPolicy = Policy(ca, ServerUsage),
+    };
 
     // The authorities between the client and ours are what the client sent along.
     private static bool IsClientOf(X509Certificate2 certificate, X509Certificate2Collection? sent, X509Certificate2Collection ca)
@@ -52,15 +44,16 @@ internal static class TlsOptions
         return chain.Build(certificate);
     }
 
-    private static X509ChainPolicy Policy(X509Certificate2Collection ca, string usage)
+    // Nothing that a certificate names is downloaded: the published executable cannot (Substitutions.xml).
+    private static X509ChainPolicy Policy(X509Certificate2Collection? ca, string usage)
     {
         var policy = new X509ChainPolicy
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            TrustMode = ca is null ? X509ChainTrustMode.System : X509ChainTrustMode.CustomRootTrust,
             RevocationMode = X509RevocationMode.NoCheck,
             DisableCertificateDownloads = true,
         };
-        policy.CustomTrustStore.AddRange(ca);
+        if (ca is not null) policy.CustomTrustStore.AddRange(ca);
         policy.ApplicationPolicy.Add(new System.Security.Cryptography.Oid(usage));
         return policy;
     }

@@ -22,6 +22,9 @@ internal sealed class CheckedSegmentFiles(ISegmentFiles files, long segmentSize)
     private readonly byte[] _copy = GC.AllocateUninitializedArray<byte>(CopySize);
     private int _count = files.List().Count;
 
+    /// <summary>Bytes of a segment.</summary>
+    public long SegmentSize => segmentSize;
+
     /// <summary>Bytes on disk.</summary>
     public long DiskBytes => Volatile.Read(ref _count) * segmentSize;
 

@@ -92,6 +92,19 @@ public sealed class FasterReplicantTable : IReplicantTable
     public bool MayHold(ReadOnlySpan<byte> key) => _opened.Keys.MayHold(_opened.Hash.Of(key));
 
     /// <inheritdoc/>
+    public bool MayHoldAny(Span<byte> key, ReadOnlySpan<byte> firsts)
+    {
+        Span<ulong> hashes = stackalloc ulong[firsts.Length];
+        for (var i = 0; i < hashes.Length; i++)
+        {
+            key[0] = firsts[i];
+            hashes[i] = _opened.Hash.Of(key);
+        }
+
+        return _opened.Keys.MayHoldAny(hashes);
+    }
+
+    /// <inheritdoc/>
     public bool TryGet(ReadOnlySpan<byte> key, IBufferWriter<byte> value)
     {
         CheckKey(key);

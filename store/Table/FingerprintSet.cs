@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Cheops.Store.Table;
 
 /// <summary>
@@ -22,12 +20,27 @@ internal sealed class FingerprintSet
     /// <param name="expected">How many keys it is to hold soon.</param>
     public FingerprintSet(long expected = 0)
     {
-        var slots = Math.Max(SlotsMin, (int)BitOperations.RoundUpToPowerOf2((ulong)(expected >> ShardBits) * 3 / 2));
+        var slots = Math.Max(SlotsMin, (int)((expected >> ShardBits) * 3 / 2));
         for (var i = 0; i < _shards.Length; i++) _shards[i] = new Shard(slots);
     }
 
     /// <summary>Whether the key with this hash may be there; false is certain.</summary>
     public bool MayHold(ulong hash) => ShardOf(hash).MayHold(FingerprintOf(hash));
+
+    /// <summary>Whether any of the keys with these hashes may be there; false is certain. They are looked for in their order.</summary>
+    public bool MayHoldAny(ReadOnlySpan<ulong> hashes)
+    {
+        // In a large set each look misses the processor's caches: it fetches at once what it is told of without a decision in between.
+        var firsts = Empty;
+        foreach (var hash in hashes) firsts |= ShardOf(hash).First(FingerprintOf(hash));
+        if (firsts == Empty) return false;
+        foreach (var hash in hashes)
+        {
+            if (MayHold(hash)) return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Adds the key with this hash, which is not there yet.</summary>
     public void Add(ulong hash) => ShardOf(hash).Add(FingerprintOf(hash));
@@ -52,13 +65,19 @@ internal sealed class FingerprintSet
         public bool MayHold(uint fingerprint)
         {
             var slots = Volatile.Read(ref _slots);
-            for (var at = fingerprint; ; at++)
+            for (var at = Home(slots, fingerprint); ; at = Next(slots, at))
             {
                 // There is always an empty slot: at most three quarters are in use.
-                var slot = Volatile.Read(ref slots[at & (slots.Length - 1)]);
+                var slot = Volatile.Read(ref slots[at]);
                 if (slot == fingerprint) return true;
                 if (slot == Empty) return false;
             }
+        }
+
+        public uint First(uint fingerprint)
+        {
+            var slots = Volatile.Read(ref _slots);
+            return Volatile.Read(ref slots[Home(slots, fingerprint)]);
         }
 
         public void Add(uint fingerprint)
@@ -70,9 +89,9 @@ internal sealed class FingerprintSet
 
         public bool Remove(uint fingerprint)
         {
-            for (var at = fingerprint; ; at++)
+            for (var at = Home(_slots, fingerprint); ; at = Next(_slots, at))
             {
-                ref var slot = ref _slots[at & (_slots.Length - 1)];
+                ref var slot = ref _slots[at];
                 if (slot == Empty) return false;
                 if (slot != fingerprint) continue;
                 Volatile.Write(ref slot, Removed);
@@ -84,9 +103,7 @@ internal sealed class FingerprintSet
         /// <summary>Makes a new array with room, without the removed entries, and only then shows it to readers.</summary>
         private void Rebuild()
         {
-            var length = _slots.Length;
-            while (_there * 2 >= length) length *= 2;
-            var slots = new uint[length];
+            var slots = new uint[Math.Max(SlotsMin, (_there + 1) * 2)];
             foreach (var slot in _slots)
             {
                 if (slot > Removed) Place(slots, slot);
@@ -96,12 +113,17 @@ internal sealed class FingerprintSet
             _used = _there;
         }
 
+        // Any length will do: one that is a power of two would leave up to half of it empty.
+        private static int Home(uint[] slots, uint fingerprint) => (int)(((ulong)fingerprint * (uint)slots.Length) >> 32);
+
+        private static int Next(uint[] slots, int at) => at + 1 < slots.Length ? at + 1 : 0;
+
         /// <returns>Whether it took a slot that was empty before.</returns>
         private static bool Place(uint[] slots, uint fingerprint)
         {
-            for (var at = fingerprint; ; at++)
+            for (var at = Home(slots, fingerprint); ; at = Next(slots, at))
             {
-                ref var slot = ref slots[at & (slots.Length - 1)];
+                ref var slot = ref slots[at];
                 if (slot > Removed) continue;
                 var wasEmpty = slot == Empty;
                 Volatile.Write(ref slot, fingerprint);

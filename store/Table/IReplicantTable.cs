@@ -32,6 +32,20 @@ public interface IReplicantTable : IAsyncDisposable
     /// </summary>
     bool MayHold(ReadOnlySpan<byte> key);
 
+    /// <summary>Whether any of several keys may be there that differ in their first bytes alone; false is certain.</summary>
+    /// <param name="key">The key; its first byte is overwritten.</param>
+    /// <param name="firsts">The first bytes, in the order in which they are looked for.</param>
+    bool MayHoldAny(Span<byte> key, ReadOnlySpan<byte> firsts)
+    {
+        foreach (var first in firsts)
+        {
+            key[0] = first;
+            if (MayHold(key)) return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Reads a value; false when the key is not there.</summary>
     /// <param name="key">1 to <see cref="Proto.Bounds.TableKeySizeMax"/> bytes.</param>
     /// <param name="value">Where the value is appended.</param>

@@ -18,6 +18,9 @@ internal sealed class TableDevice(CheckedSegmentFiles files)
     /// <summary>The last read that failed.</summary>
     public Exception? ReadFailure { get; private set; }
 
+    /// <summary>What is read waits until this has checked it, and fails when it will not; null when all is checked.</summary>
+    public TableCheck? Check { get; set; }
+
     /// <summary>How many reads failed.</summary>
     public int ReadFailures => Volatile.Read(ref _readFailures);
 
@@ -42,6 +45,8 @@ internal sealed class TableDevice(CheckedSegmentFiles files)
         var bytes = new Span<byte>((void*)destinationAddress, (int)readLength);
         try
         {
+            if (Check?.Reaches((segmentId * files.SegmentSize) + (long)sourceAddress + readLength) == false)
+                throw new SegmentDamagedException("what is asked for comes after what is damaged");
             files.Read(segmentId, (long)sourceAddress, bytes);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)

@@ -15,8 +15,8 @@ internal sealed record OpenedTable(
     string? Damage);
 
 /// <summary>
-/// Opens a table. 1. The checkpoints tell where its log lies. 2. The log is read and checked, before FASTER sees any of it.
-/// 3. When anything is not what was written, an empty table is begun. 4. FASTER recovers its index from the log.
+/// Opens a table. 1. The checkpoints tell where its log lies. 2. The log is read and checked. 3. Meanwhile, on another thread,
+/// FASTER recovers its index from those pages that were. 4. When anything is not what was written, an empty table is begun.
 /// </summary>
 internal static class TableOpening
 {
@@ -27,28 +27,56 @@ internal static class TableOpening
         // :: Step 1
         var checkpoints = new TableCheckpoints(marks);
         var files = new CheckedSegmentFiles(log, options.SegmentSize);
-        var isNew = checkpoints.Latest.Number == 0 && checkpoints.Damage is null;
-
-        // :: Step 2
-        var hash = new KeyHash(checkpoints.Latest.Secret, options.HashMask);
-        TableScan? scan = new(checkpoints.Latest, options, hash);
-        var damage = checkpoints.Damage ?? (isNew ? null : Read(scan, files, checkpoints.Latest, options));
-
-        // :: Step 3
-        if (isNew || damage is not null)
-        {
-            BeginEmpty(files, checkpoints, secret);
-            hash = new KeyHash(secret, options.HashMask);
-            scan = new TableScan(checkpoints.Latest, options, hash);
-        }
-
-        files.RemoveOutside(checkpoints.Latest.Begin >> options.SegmentSizeBits, int.MaxValue);
-        ZeroFrom(files, checkpoints.Latest.Until, options);
+        var damage = checkpoints.Damage;
+        if (damage is null && checkpoints.Latest.Number > 0 && Recover(files, checkpoints, options, out damage) is { } opened) return opened;
 
         // :: Step 4
-        var device = new TableDevice(files);
-        var store = Recover(device, checkpoints.Latest, options, hash);
-        var opened = new OpenedTable(store, device, files, checkpoints, hash, scan.Keys, scan.Numbers, damage);
+        BeginEmpty(files, checkpoints, secret);
+        return Recover(files, checkpoints, options, out _)! with { Damage = damage };
+    }
+
+    private static OpenedTable? Recover(CheckedSegmentFiles files, TableCheckpoints checkpoints, ReplicantTableOptions options, out string? damage)
+    {
+        var at = checkpoints.Latest;
+        files.RemoveOutside(at.Begin >> options.SegmentSizeBits, int.MaxValue);
+        ZeroFrom(files, at.Until, options);
+
+        // :: Step 2
+        var hash = new KeyHash(at.Secret, options.HashMask);
+        TableScan? scan = new(at, options, hash);
+        var check = new TableCheck(scan, files, at, options);
+
+        // :: Step 3
+        var device = new TableDevice(files) { Check = check };
+        FasterKV<SpanByte, SpanByte>? store = null;
+        try
+        {
+            try
+            {
+                store = Recover(device, at, options, hash);
+            }
+            finally
+            {
+                // It reads the files until then, and what it has to say of them counts first.
+                damage = check.Finish();
+            }
+
+            if (damage is null && device.ReadFailure is { } failure) throw new IOException(failure.Message, failure);
+        }
+        catch
+        {
+            store?.Dispose();
+            throw;
+        }
+
+        if (damage is not null)
+        {
+            store.Dispose();
+            return null;
+        }
+
+        device.Check = null;
+        var opened = new OpenedTable(store, device, files, checkpoints, hash, scan.Keys, scan.Numbers, null);
         if (store.IndexSize >= TableWriter.LargeIndexBuckets) GiveBackMemory(ref scan);
         return opened;
     }
@@ -65,19 +93,6 @@ internal static class TableOpening
         // First told, then done: a crash in between finds an empty table, and segments that hold nothing of it.
         checkpoints.Write(TableExtent.Empty(checkpoints.Latest.Number + 1, secret), default);
         files.RemoveOutside(0, -1);
-    }
-
-    /// <returns>What is wrong; null when nothing is.</returns>
-    private static string? Read(TableScan scan, CheckedSegmentFiles files, TableExtent at, ReplicantTableOptions options)
-    {
-        var bytes = new byte[options.PageSize];
-        for (var page = at.Begin & -options.PageSize; page < at.Until; page += options.PageSize)
-        {
-            files.Read((int)(page >> options.SegmentSizeBits), page & (options.SegmentSize - 1), bytes);
-            if (scan.Take(bytes, page) is { } damage) return damage;
-        }
-
-        return scan.Finish();
     }
 
     private static void ZeroFrom(CheckedSegmentFiles files, long position, ReplicantTableOptions options)
@@ -104,7 +119,6 @@ internal static class TableOpening
         try
         {
             if (at.Until > TableExtent.FirstPosition) store.Recover(undoNextVersion: false);
-            if (device.ReadFailure is { } failure) throw new IOException(failure.Message, failure);
             return store;
         }
         catch

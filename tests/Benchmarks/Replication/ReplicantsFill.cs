@@ -33,7 +33,8 @@ internal static class ReplicantsFill
     private static ReplicantRecord Record(GroupId group, int number, bool idsOfService) => new()
     {
         Key = new ReplicantKey("items", "/items", Id(0, number)),
-        Resource = "items",
+        // As the profile of plain REST calls everything.
+        Resource = "resources",
         Group = group,
         CreatedBy = new OperationId(new UInt128(1, (ulong)number)),
         LocalIds = Sites.Select((site, at) => (site, at)).ToImmutableSortedDictionary(

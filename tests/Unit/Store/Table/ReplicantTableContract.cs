@@ -77,6 +77,18 @@ public abstract class ReplicantTableContract : IAsyncLifetime
     }
 
     [Fact]
+    public void Keys_that_differ_in_their_first_bytes_are_asked_for_together()
+    {
+        for (var i = 0; i < 300; i++) Table.Put([(byte)"abc"[i % 3], .. Key(i)], Value(i, 10));
+        for (var i = 0; i < 300; i++)
+        {
+            Assert.True(Table.MayHoldAny([0, .. Key(i)], "abc"u8));
+            Assert.Equal(i % 3 == 2, Table.MayHoldAny([0, .. Key(i)], "xcy"u8));
+            Assert.False(Table.MayHoldAny([0, .. Key(i)], "xyz"u8));
+        }
+    }
+
+    [Fact]
     public void A_new_table_is_empty()
     {
         Assert.Equal(0, Table.Count);
