@@ -165,8 +165,9 @@ internal sealed partial class GroupRunner
         return new ExecutionTask(
             Founding.Id, operation, state, replicant, decides, mayBeExecuted, () => IsCaughtUp(state.Index, decides), () => IsToDo(next), reason => _waits[state.Id] = reason)
         {
-            // Since a person had it tried again, what is noted here tells.
             Holders = Look(group => state.Sites.Where(member => !group.Removed.ContainsKey(member)).ToArray()),
+
+            // Since a person had it tried again, what is noted here tells.
             IsForgotten = mayBeExecuted && Look(_ => state.Index <= _forgottenUntil && _retried.GetValueOrDefault(state.Id) <= _forgottenUntil),
         };
     }
