@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Mesh;
+using Cheops.Agent.Replication.State;
 using Cheops.Agent.Transport;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
@@ -18,7 +19,7 @@ internal enum Fate : byte
     Unknown,
     /// <summary>It lives where it has moved to.</summary>
     Lives,
-    /// <summary>It is deleted where it had moved to, and that is not done yet at one of the sites that it has left.</summary>
+    /// <summary>It is deleted where it had moved to, and what was asked of it is not done yet at one of the sites that it has left.</summary>
     Leaves,
     /// <summary>It is deleted.</summary>
     Gone,
@@ -68,9 +69,16 @@ internal sealed class MoveQuestions(
     private async Task<Whereabouts> FindAsync(
         GroupId group, ImmutableArray<string> sites, ReplicantKey key, ImmutableArray<string> former, int hops, CancellationToken cancellation)
     {
+        // On its way too there may be something that a former site has not done yet.
+        Whereabouts? left = null;
         for (; hops < Bounds.MoveHopsMax; hops++)
         {
-            if (!sites.Contains(site)) return await AskAsync(group, sites, key, former, hops, cancellation);
+            if (!sites.Contains(site))
+            {
+                var told = await AskAsync(group, sites, key, former, hops, cancellation);
+                return told.Fate == Fate.Gone ? left ?? told : told;
+            }
+
             if (find(group) is not { Group: { } open } runner) return Unknown(key, $"{site} has lost what it knew of the group of {string.Join(" & ", sites)}, and no other member has told it yet");
 
             // What is told of it here must be what its members have agreed on by now.
@@ -83,8 +91,8 @@ internal sealed class MoveQuestions(
                 return Unknown(key, $"{string.Join(" & ", sites)}, where it has moved to, cannot agree now: {e.Message}");
             }
 
-            var (isMoving, last, left) = runner.Look(state =>
-                (state.MoveOf(key) is not null, state.LastMarkOf(key), state.QueueOf(key).FirstOrDefault(one => former.Any(one.IsOpenAt))));
+            var (isMoving, last, toDo) = runner.Look(state => (state.MoveOf(key) is not null, state.LastMarkOf(key), ToDo(state.QueueOf(key), key, former)));
+            left ??= toDo;
             if (!isMoving && last is { Kind: MoveMarkKind.Closed })
             {
                 (group, sites) = (last.Other, last.OtherSites);
@@ -93,13 +101,16 @@ internal sealed class MoveQuestions(
 
             if (isMoving || replicants.Find(group, key) is not null)
                 return new Whereabouts(Fate.Lives, runner.Founding.Sites, $"{key.MetaId} has moved: it is at {string.Join(" & ", runner.Founding.Sites)}. Name these sites in the scope, or leave the scope out at one of them");
-            if (left is null) return new Whereabouts(Fate.Gone, [], "");
-            var behind = runner.Look(_ => former.Where(left.IsOpenAt).ToArray());
-            return new Whereabouts(Fate.Leaves, [], $"{key.MetaId} is deleted where it had moved to, and that is not done yet at {string.Join(", ", behind)} (operation {left.Id}): try again when it is");
+            return left ?? new Whereabouts(Fate.Gone, [], "");
         }
 
         return Unknown(key, $"it has moved more than {Bounds.MoveHopsMax} times since");
     }
+
+    private static Whereabouts? ToDo(IReadOnlyList<OperationState> queue, ReplicantKey key, ImmutableArray<string> former) =>
+        queue.FirstOrDefault(one => former.Any(one.IsOpenAt)) is not { } open ? null : new Whereabouts(
+            Fate.Leaves, [],
+            $"{key.MetaId} is deleted where it had moved to, and what was asked of it is not done yet at {string.Join(", ", former.Where(open.IsOpenAt))} (operation {open.Id}): try again when it is");
 
     private static Whereabouts Unknown(ReplicantKey key, string why) => new(Fate.Unknown, [], $"{key.MetaId} has moved, and whether it lives is not known now: {why}");
 

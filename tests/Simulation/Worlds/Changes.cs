@@ -39,6 +39,12 @@ internal static class Changes
     public static bool AreDrawn(int seed) => new Random(unchecked((seed * 486_187_739) ^ Salt)).Next(3) == 0;
 
     /// <summary>
+    /// Whether clients of a seed's world go on naming the sites that a thing had at first, and people ask at a site that is to leave also where
+    /// another one may be lost. By chance of its own, so that the seeds that were kept before stand for what they stood for.
+    /// </summary>
+    public static bool NameFormerSites(int seed) => new Random(unchecked((seed * 31_337) ^ Salt)).Next(2) == 0;
+
+    /// <summary>
     /// Adds what changes. Clients ask once each, as where a thing is may be another place by then; and nothing is large where a site that
     /// alone has it may be lost.
     /// </summary>

@@ -97,10 +97,11 @@ internal sealed partial class Clients(World world)
     }
 
     // Of a thing whose sites are changed a client asks, without a scope, where it surely is and is known; of a change also where
-    // it may be leaving.
+    // it may be leaving. Where former sites are named, a scope stays as it was, wherever the thing is by now: it is refused, or done there.
     private bool TryFit(ref Ask ask)
     {
         if (ask.Deed == Deed.Create || _deleted.Contains(ask.Thing)) return false;
+        if (ask.SaysScope && ask.Deed is (Deed.Put or Deed.Patch) && Changes.NameFormerSites(world.Scenario.Seed) && world.Scenario.Things[ask.Thing].Contains(ask.Site)) return true;
         var sites = world.Places.SurelyAt(ask.Thing);
         var isLeaving = ask.Deed is Deed.Put or Deed.Patch && world.Places.IsLeaving(ask.Site, ask.Thing);
         if (!sites.Contains(ask.Site) && !isLeaving) ask = ask with { Site = sites[ask.Number % sites.Length] };

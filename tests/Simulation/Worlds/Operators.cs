@@ -47,6 +47,9 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
     {
         var (thing, other) = (step.Thing, step.Other);
         if (world.PathOf(thing) is not { } path || world.Places.Lost.Contains(other)) return true;
+
+        // Where it is not to be tried what becomes of what names the sites of before.
+        if (!Changes.NameFormerSites(world.Scenario.Seed) && world.AreSitesNamed(thing)) return false;
         if (SiteToAsk(step) is not { } site || await ListedAsync(site, path) is not { } now) return false;
         var isAdded = !now.Contains(other);
         if (isAdded && world.SiteNamed(other).Service.Of(thing).Any()) return true;
@@ -64,7 +67,8 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
 
     private Site? SiteToAsk(ChangeSites step)
     {
-        var able = world.Places.SurelyAt(step.Thing).Where(name => world.SiteNamed(name).IsUp).ToArray();
+        var mayLeave = Changes.NameFormerSites(world.Scenario.Seed) || !world.Scenario.Steps.Any(one => one is LoseSite);
+        var able = world.Places.SurelyAt(step.Thing).Where(name => world.SiteNamed(name).IsUp && (mayLeave || name != step.Other)).ToArray();
         return able.Length == 0 ? null : world.SiteNamed(able.Contains(step.Site) ? step.Site : able[0]);
     }
 

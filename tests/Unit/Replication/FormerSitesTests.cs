@@ -1,3 +1,5 @@
+using HttpMethod = Cheops.Proto.Http.HttpMethod;
+
 namespace Cheops.Tests.Unit.Replication;
 
 /// <summary>Requests whose scope names the former sites of a replicant: it is one replicant, wherever it has moved to.</summary>
@@ -84,6 +86,30 @@ public sealed class FormerSitesTests : IAsyncLifetime
         Assert.Equal("201", MovingSites.Status(await _sites.CreateAsync(at, "web", Both)));
         await _sites.QuietAsync();
         Assert.Equal(Both, _sites.KnownAt("Site2", "web"));
+    }
+
+    // It had left the site on its way, which has not done yet what was asked of it there.
+    [Theory]
+    [InlineData("Site1")]
+    [InlineData("Site2")]
+    public async Task What_is_not_done_at_a_former_site_keeps_the_name_also_when_it_has_moved_on(string at)
+    {
+        await _sites.MoveAsync("Site1", "web", "add", "Site3");
+        _sites["Site2"].IsBusy = true;
+        Assert.Equal("200", MovingSites.Status(await _sites.PutAsync("Site1", "web", "late")));
+        var (status, told) = await _sites.TellAsync("Site1", MovingSites.SitesOf("web"), HttpMethod.Post, ("remove", "Site2"), ("replica", "keep"));
+        Assert.True(status == 200, told.ToString());
+        Assert.Equal("200", MovingSites.Status(await _sites.AskAsync("Site3", "DELETE", $"{MovingSites.Pods}/web")));
+        await _sites.Sites.UntilAsync("it is gone at Site1", () => _sites.KnownAt("Site1", "web").Length == 0);
+        var early = await _sites.CreateAsync(at, "web", Both);
+        Assert.True(MovingSites.Status(early) == "409", early.ToString());
+        Assert.Contains("Site2", early.Body, StringComparison.Ordinal);
+        _sites["Site2"].IsBusy = false;
+        await _sites.QuietAsync();
+        Assert.Equal("200", MovingSites.Status(await _sites.AskAsync("Site2", "DELETE", $"{MovingSites.Pods}/web")));
+        Assert.Equal("201", MovingSites.Status(await _sites.CreateAsync(at, "web", Both)));
+        await _sites.QuietAsync();
+        Assert.Equal((1, 1, 0), (_sites["Site1"].All.Count, _sites["Site2"].All.Count, _sites["Site3"].All.Count));
     }
 
     [Fact]

@@ -28,6 +28,10 @@ public sealed class LostWhileMovingTests : IAsyncLifetime
         var asking = _sites.TellAsync("Site3", MovingSites.SitesOf("web"), HttpMethod.Post, ("remove", "Site3"), ("replica", "keep"));
         await _sites.Sites.UntilAsync("the move has begun", () => _sites.Sites["Site1"].Replicator!.Groups.Any(runner => runner.Look(state => state.Moving.Any())));
         _sites.Lose("Site2");
+        await _sites.Sites.UntilAsync("Site1 has noted why it waits", () => _sites.Sites["Site1"].Replicator!.Groups.Any(
+            runner => runner.Look(state => state.Moving.ToArray()).Any(move => _sites.Sites["Site1"].Replicator!.Mover.ReasonOf(runner, move).Contains("not done yet", StringComparison.Ordinal))));
+        var told = (await OperationsAsync("Site3")).Single(one => one.GetProperty("kind").GetString() == "move");
+        Assert.StartsWith("Site1 completes it", told.GetProperty("problem").GetString(), StringComparison.Ordinal);
         _sites["Site1"].IsBusy = false;
         await RemoveAsync("Site1", "Site2");
         await asking;
