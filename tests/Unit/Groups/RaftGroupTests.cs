@@ -12,8 +12,13 @@ public sealed class RaftGroupTests : GroupContract
         Options = new GroupOptions
         {
             ElectionTimeMin = TimeSpan.FromSeconds(3),
-            IdleTime = TimeSpan.FromSeconds(1),
+
+            // A group that falls asleep between two operations is led in another term when it wakes.
+            IdleTime = TimeSpan.FromSeconds(4),
             LeadTimeMin = TimeSpan.FromMilliseconds(300),
+
+            // On a busy machine the first election may fail, and the next comes only after such a time.
+            ProposeTimeMax = TimeSpan.FromSeconds(30),
         },
     };
 }
