@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using Cheops.Raft.Consensus;
+using Cheops.Store.Log;
 using DotNext.Net.Cluster.Consensus.Raft;
 
 namespace Cheops.Raft;
@@ -24,7 +25,7 @@ internal sealed partial class ReplicaGroup
     /// <summary>The node; started when the group is asleep.</summary>
     /// <param name="campaigns">Whether a node that is started campaigns at once.</param>
     /// <param name="cancellation">Cancels the waiting.</param>
-    /// <exception cref="GroupException">The host is closing.</exception>
+    /// <exception cref="GroupException">The host is closing, this site's data do not belong to the group, or the disk is full.</exception>
     public async ValueTask<RaftNode> WakeAsync(bool campaigns, CancellationToken cancellation)
     {
         if (Volatile.Read(ref _node) is { } awake) return awake;
@@ -68,8 +69,7 @@ internal sealed partial class ReplicaGroup
     private async ValueTask<RaftNode> StartNodeAsync(bool campaigns, CancellationToken cancellation)
     {
         ImmutableArray<string> voters = _isAlone ? [_site.Name] : Record.Voters;
-        // A voter alone leads without an election: it needs a term of its own all the same.
-        if (voters.Length == 1) await _log.CampaignAsync(_site.Name);
+        if (voters.Length == 1) await CampaignAloneAsync();
         RaftNode? started = null;
         var settings = new RaftSettings { ElectionTimeout = ElectionTime, Standby = !MayCampaign };
         var node = started = new RaftNode(settings)
@@ -91,6 +91,19 @@ internal sealed partial class ReplicaGroup
         _failure = "";
         Volatile.Write(ref _node, node);
         return node;
+    }
+
+    // A voter alone leads without an election: it needs a term of its own all the same.
+    private async ValueTask CampaignAloneAsync()
+    {
+        try
+        {
+            await _log.CampaignAsync(_site.Name);
+        }
+        catch (OperationLogException e)
+        {
+            throw new GroupException(ErrorOf(e), e.Message, cause: e);
+        }
     }
 
     // DotNext could not write what it must, and is stuck: whoever needs the group next starts it anew.

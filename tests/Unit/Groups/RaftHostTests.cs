@@ -197,12 +197,17 @@ public sealed class RaftHostTests : IAsyncLifetime
         Assert.Equal(_cluster.Machine("A", id).Applied, _cluster.Machine("C", id).Applied);
     }
 
-    [Fact]
-    public async Task A_full_disk_refuses_and_recovers_by_itself()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_full_disk_refuses_and_recovers_by_itself(bool isAsleep)
     {
         var group = await _cluster.FoundAsync("A");
         await _cluster.ProposeAsync(group, "one");
-        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + 100;
+
+        // Who wakes it begins a term, for which there is no room either.
+        if (isAsleep) await AsleepAsync("A");
+        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + (isAsleep ? 0 : 100);
         var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(group, new string('x', 500)));
         Assert.Equal(GroupError.Full, e.Error);
         Assert.True(e.SurelyNotCommitted);
