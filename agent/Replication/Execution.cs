@@ -102,7 +102,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         if (course.MayBeExecuted && await ResolveAsync(task, cancellation) is { } resolved) return new(resolved);
         var isCaughtUp = task.IsCaughtUp();
         var reply = await SendAsync(task, cancellation);
-        if (reply.Kind == ReplyKind.Answered && IsDone(reply.Answer!, task.Operation.Kind, repeated: true)) return new(await DoneAsync(task, reply.Answer!));
+        if (reply.Kind == ReplyKind.Answered && IsDone(reply.Answer!, task.Operation.Kind, repeated: true)) return new(await DoneAsync(task, reply.Answer!.Status < 400 ? reply.Answer : Done(task)));
         var isRefused = reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status);
         if (isRefused && isCaughtUp)
         {
