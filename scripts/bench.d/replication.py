@@ -81,6 +81,7 @@ def main():
         etcd = Etcd(directory, NETWORK)
         sites.start_all()
         wait('the group is founded', lambda: sites.create(1)[0] == 201)
+        wait('all sites carried out the first', lambda: len({sites.executed(site) for site in sites.all}) == 1, 60)
 
         def run(name, clients):
             pids = [p.pid for p in sites.agents.values()] if name == 'cheops' else [p.pid for p in etcd.members] if name == 'etcd' else [sites.services[0].pid]
