@@ -334,6 +334,12 @@ public static class Bounds
     /// </summary>
     public const int LogReserveSize = 2 * 1024 * 1024;
 
+    /// <summary>
+    /// Milliseconds after a commit of the operation log until its slots tell of it. Damage of what was appended after that can be mistaken for
+    /// what a crash left half written.
+    /// </summary>
+    public const int LogSlotDelayMs = 100;
+
     /// <summary>Most appends that wait for room; further ones are refused.</summary>
     public const int LogAppendsWaitingMax = 8192;
 

@@ -1,3 +1,4 @@
+using Cheops.Proto;
 using Cheops.Store.Log.Segments;
 
 namespace Cheops.Store.Log;
@@ -5,7 +6,7 @@ namespace Cheops.Store.Log;
 /// <summary>
 /// How appends become durable. 1. Whoever appends posts a round to the device's thread. 2. The round admits who waits for room,
 /// and has FASTER write what was appended. 3. <see cref="CommitSlots"/> syncs it, once for all. 4. Whoever waited goes on, and
-/// what was appended meanwhile gets the next round.
+/// what was appended meanwhile gets the next round. 5. A little later a slot tells how far the log goes now.
 /// </summary>
 public sealed partial class FasterOperationLog
 {
@@ -82,9 +83,24 @@ public sealed partial class FasterOperationLog
             Volatile.Write(ref _durableBegin, point.Begin);
             (round, _committed) = (_committed, NewRound());
             if (_log.TailAddress > point.Until || _begin > point.Begin || _waiting.Count > 0) Post();
+            if (!_isSlotDue && !_closed) _isSlotDue = _slotTimer.Change(TimeSpan.FromMilliseconds(Bounds.LogSlotDelayMs), Timeout.InfiniteTimeSpan);
         }
 
         round.TrySetResult();
+    }
+
+    // ---- 5. On a thread of the pool, which it blocks for the time of a sync.
+    private void KeepExtent()
+    {
+        lock (_gate) _isSlotDue = false;
+        try
+        {
+            _slots.Keep();
+        }
+        catch (IOException e)
+        {
+            Fail(e);
+        }
     }
 
     /// <summary>Makes the segments that the next appends may reach, one ahead where there is room.</summary>

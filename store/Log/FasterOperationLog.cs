@@ -36,10 +36,14 @@ public sealed partial class FasterOperationLog : IOperationLog
     private bool _isCommitting;
     private Task _commit = Task.CompletedTask;
     private bool _closed;
+    private bool _isSlotDue;
 
-    private FasterOperationLog(ISegmentFiles files, OperationLogOptions options, OpenedLog opened)
+    private readonly ITimer _slotTimer;
+
+    private FasterOperationLog(ISegmentFiles files, OperationLogOptions options, OpenedLog opened, TimeProvider time)
     {
         (_files, _options) = (files, options);
+        _slotTimer = time.CreateTimer(static log => ((FasterOperationLog)log!).KeepExtent(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         (_log, _device, _slots, Recovery) = (opened.Log, opened.Device, opened.Slots, opened.Recovery);
         (_begin, _durableBegin, _durableUntil) = (opened.At.Begin, opened.At.Begin, opened.At.Until);
         (_beginSequence, _nextSequence) = (opened.At.BeginSequence, opened.At.UntilSequence);
@@ -58,14 +62,15 @@ public sealed partial class FasterOperationLog : IOperationLog
     /// Called before the files are changed when acknowledged records are lost, with what is lost, or when the log begins now, with
     /// null. When it throws, or the process ends, the next opening finds the same again.
     /// </param>
+    /// <param name="time">When the slots are told how far the log goes; the system's when null.</param>
     /// <exception cref="OperationLogException">The log cannot be read, or not by this version.</exception>
-    public static FasterOperationLog Open(ISegmentFiles files, LogRecordVisitor? visit = null, OperationLogOptions? options = null, Action<LogDamage?>? beforeRepair = null)
+    public static FasterOperationLog Open(ISegmentFiles files, LogRecordVisitor? visit = null, OperationLogOptions? options = null, Action<LogDamage?>? beforeRepair = null, TimeProvider? time = null)
     {
         options ??= new OperationLogOptions();
         options.Check();
         try
         {
-            return new FasterOperationLog(files, options, LogOpening.Open(files, options, visit, beforeRepair));
+            return new FasterOperationLog(files, options, LogOpening.Open(files, options, visit, beforeRepair), time ?? TimeProvider.System);
         }
         catch
         {
@@ -82,8 +87,9 @@ public sealed partial class FasterOperationLog : IOperationLog
     /// Called before the files are changed when acknowledged records are lost, with what is lost, or when the log begins now, with
     /// null. When it throws, or the process ends, the next opening finds the same again.
     /// </param>
+    /// <param name="time">When the slots are told how far the log goes; the system's when null.</param>
     /// <exception cref="OperationLogException">The log is in use, cannot be read, or not by this version.</exception>
-    public static FasterOperationLog Open(string directory, LogRecordVisitor? visit = null, OperationLogOptions? options = null, Action<LogDamage?>? beforeRepair = null)
+    public static FasterOperationLog Open(string directory, LogRecordVisitor? visit = null, OperationLogOptions? options = null, Action<LogDamage?>? beforeRepair = null, TimeProvider? time = null)
     {
         options ??= new OperationLogOptions();
         ISegmentFiles files;
@@ -96,7 +102,7 @@ public sealed partial class FasterOperationLog : IOperationLog
             throw new OperationLogException(OperationLogError.InUse, e.Message, e);
         }
 
-        return Open(files, visit, options, beforeRepair);
+        return Open(files, visit, options, beforeRepair, time);
     }
 
     /// <inheritdoc/>
@@ -274,6 +280,8 @@ public sealed partial class FasterOperationLog : IOperationLog
         }
 
         await CommitRestAsync();
+        await _slotTimer.DisposeAsync();
+        if (!_failed.Task.IsCompleted) KeepExtent();
         RefuseAll();
         _log.Dispose();
         _device.Dispose();

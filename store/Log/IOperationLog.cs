@@ -82,7 +82,8 @@ public delegate void LogRecordVisitor(long position, in LogRecord record, ReadOn
 public sealed record LogRecovery(long Records, long Begin, long Until, LogDamage? Damage);
 
 /// <summary>
-/// Acknowledged records that are lost. The groups must get them from their other members before this site votes or
+/// Acknowledged records that are lost, of those that a slot tells of: all but the last <see cref="Bounds.LogSlotDelayMs"/> before a crash, which may
+/// be longer on a disk that is slow. The groups must get them from their other members before this site votes or
 /// acknowledges again.
 /// </summary>
 /// <param name="Reason">What was found.</param>
@@ -94,7 +95,7 @@ public sealed record LogDamage(LogDamageReason Reason, long Position, long Recor
 {
     /// <summary>For a person.</summary>
     public override string ToString() => Reason == LogDamageReason.CommitSlot
-        ? $"a commit slot of the operation log is damaged: the records of one commit, from position {Position} on, may be lost"
+        ? $"a commit slot of the operation log is damaged: records from position {Position} on may be lost"
         : $"the operation log is damaged at position {Position} ({Reason}): {RecordsLost} acknowledged records are lost here";
 }
 

@@ -8,9 +8,8 @@ namespace Cheops.Store.Log;
 internal sealed record OpenedLog(FasterLog Log, SegmentDevice Device, CommitSlots Slots, LogExtent At, LogRecovery Recovery);
 
 /// <summary>
-/// Opens a log. 1. The slots tell how far it goes. 2. Every record is read and checked; the first that fails ends the log.
-/// 3. A log that ends early is cut there and opened again. 4. What lies behind the end is zeroed, so that nothing of a
-/// former life is ever taken for a record.
+/// Opens a log. 1. The slots tell how far it goes at least, and <see cref="LogTail"/> how far it goes. 2. Every record is read and
+/// checked; the first that fails ends the log. 3. A log that ends early is cut there and opened again.
 /// </summary>
 internal static class LogOpening
 {
@@ -21,9 +20,12 @@ internal static class LogOpening
     {
         // :: Step 1
         var slots = new CommitSlots(files);
-        if (slots.Latest is not { } at) return OpenNew(files, options, slots, beforeRepair);
-        RemoveSegmentsBelow(files, at.Begin, options);
-        ZeroPageFrom(files, at.Until, options);
+        if (slots.Latest is not { } kept) return OpenNew(files, options, slots, beforeRepair);
+        using var tail = new LogTail(files, options);
+        RemoveSegmentsBelow(files, kept.Begin, options);
+        var at = tail.FindEnd(kept);
+        if (at != kept) slots.Assume(at);
+        tail.Clear(at.Until);
 
         // :: Step 2
         var opened = OpenAt(files, options, slots);
@@ -42,14 +44,17 @@ internal static class LogOpening
             throw;
         }
 
-        if (scan.Damage is null) return opened with { Recovery = new LogRecovery(scan.Records, at.Begin, at.Until, suspect) };
+        if (scan.Damage is null)
+        {
+            slots.Keep();
+            return opened with { Recovery = new LogRecovery(scan.Records, at.Begin, at.Until, suspect) };
+        }
 
         // :: Step 3
         Close(opened);
         var cut = at with { Number = at.Number + 1, Until = scan.Until, UntilSequence = scan.NextSequence };
         slots.Rewrite(cut);
-        // :: Step 4
-        ZeroPageFrom(files, cut.Until, options);
+        tail.Clear(cut.Until);
         return OpenAt(files, options, slots) with { Recovery = new LogRecovery(scan.Records, cut.Begin, cut.Until, scan.Damage) };
     }
 
@@ -124,15 +129,6 @@ internal static class LogOpening
         foreach (var segment in files.List().TakeWhile(s => s < begin >> options.SegmentSizeBits)) files.Remove(segment);
     }
 
-    private static void ZeroPageFrom(ISegmentFiles files, long position, OperationLogOptions options)
-    {
-        var segment = (int)(position >> options.SegmentSizeBits);
-        if (!files.List().Contains(segment)) return;
-        var left = options.PageSize - (int)(position & (options.PageSize - 1));
-        files.Write(segment, position & (options.SegmentSize - 1), new byte[left]);
-        files.Sync();
-    }
-
     /// <summary>One reading of a whole log, up to the first record that is not what was written.</summary>
     private sealed class Scan(LogExtent at)
     {
@@ -187,8 +183,7 @@ internal static class LogOpening
             var status = LogRecord.ReadHeader(bytes, out var record);
             if (status == LogRecordStatus.NewerVersion)
             {
-                throw new OperationLogException(
-                    OperationLogError.Damaged, $"the operation log was written by a newer Cheops (position {position}); start that one");
+                throw LogTail.NewerVersion(position);
             }
 
             if (status != LogRecordStatus.Understood || record.Sequence != NextSequence)

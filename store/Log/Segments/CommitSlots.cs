@@ -13,10 +13,12 @@ namespace Cheops.Store.Log.Segments;
 internal readonly record struct LogExtent(long Number, long Begin, long Until, ulong BeginSequence, ulong UntilSequence);
 
 /// <summary>
-/// The commits of a log, written by turns to two slots: the one that is not being written is always whole. A commit syncs
-/// the segments first, so that a slot never tells of what is not durable.
+/// The commits of a log. A commit is one sync of the segments. How far the log goes is told a little later, by turns in two slots: the one
+/// that is not being written is always whole, and a slot never tells of what is not durable. What is durable and not told yet is
+/// found at the next start (<see cref="LogTail"/>).
 /// </summary>
 /// <remarks>
+/// What the slots tell of is missed when it is damaged. They are therefore written soon, and before segments are removed.
 /// A slot: CRC-32C of the rest (4 bytes), <c>CHL1</c> (4), number (8), begin (8), until (8), begin sequence (8), until
 /// sequence (8), length of FASTER's own data (4), that data; little-endian, the rest zero.
 /// </remarks>
@@ -29,6 +31,10 @@ internal sealed class CommitSlots : ILogCommitManager
     private readonly byte[]?[] _data = new byte[2][];
     private readonly LogExtent[] _points = new LogExtent[2];
     private int _latest = -1;
+
+    // Guards the slots, and what is not written to them yet.
+    private readonly Lock _gate = new();
+    private (LogExtent Point, byte[] Data)? _unwritten;
 
     public CommitSlots(ISegmentFiles files)
     {
@@ -63,7 +69,7 @@ internal sealed class CommitSlots : ILogCommitManager
     /// <summary>Told of a commit as soon as it is durable; by the thread that has synced.</summary>
     public Action<LogExtent>? Committed { get; set; }
 
-    /// <summary>Called by FASTER, on a thread of the pool, which it blocks for the time of two syncs; one at a time.</summary>
+    /// <summary>Called by FASTER, on a thread of the pool, which it blocks for the time of a sync; one at a time.</summary>
     public void Commit(long beginAddress, long untilAddress, byte[] commitMetadata, long commitNum, bool forceWriteMetadata)
     {
         var point = Next;
@@ -72,7 +78,12 @@ internal sealed class CommitSlots : ILogCommitManager
             if (point.Begin != beginAddress || point.Until != untilAddress)
                 throw new InvalidOperationException($"a commit of {beginAddress} to {untilAddress} was not asked for");
             _files.Sync();
-            Write(point with { Number = commitNum }, commitMetadata);
+            lock (_gate)
+            {
+                _unwritten = (point with { Number = commitNum }, commitMetadata);
+                // FASTER removes what is before the beginning when this returns.
+                if (point.Begin != _points[_latest].Begin) WriteRest();
+            }
         }
         catch (Exception e)
         {
@@ -83,14 +94,43 @@ internal sealed class CommitSlots : ILogCommitManager
         Committed?.Invoke(point);
     }
 
+    /// <summary>Writes to a slot what commits have made durable since the last one was written; durable when it returns.</summary>
+    public void Keep()
+    {
+        lock (_gate) WriteRest();
+    }
+
+    private void WriteRest()
+    {
+        if (_unwritten is not { } rest) return;
+        _unwritten = null;
+        Write(rest.Point, rest.Data);
+    }
+
+    /// <summary>Makes a commit that FASTER is to find when it is opened: the log ends at <paramref name="point"/>. No slot tells of it before <see cref="Keep"/>.</summary>
+    public void Assume(LogExtent point)
+    {
+        lock (_gate)
+        {
+            _unwritten = (point, InfoOf(point));
+            (_points[_latest], _data[_latest]) = _unwritten.Value;
+        }
+    }
+
     /// <summary>Makes a commit that FASTER is to find when it is opened: the log ends at <paramref name="point"/>.</summary>
     public void Rewrite(LogExtent point)
     {
-        var info = new FasterLogRecoveryInfo { BeginAddress = point.Begin, UntilAddress = point.Until, CommitNum = point.Number };
-        // Both slots: the other one tells of more than there is.
-        Write(point, info.ToByteArray());
-        Write(point, info.ToByteArray());
+        lock (_gate)
+        {
+            _unwritten = null;
+            // Both slots: the other one tells of more than there is.
+            Write(point, InfoOf(point));
+            Write(point, InfoOf(point));
+        }
     }
+
+    private static byte[] InfoOf(LogExtent point) =>
+        new FasterLogRecoveryInfo { BeginAddress = point.Begin, UntilAddress = point.Until, CommitNum = point.Number }.ToByteArray();
 
     private void Write(LogExtent point, byte[] data)
     {

@@ -12,6 +12,7 @@ public sealed class MemorySegmentFiles(int segmentSize) : ISegmentFiles
     private readonly Lock _gate = new();
     private readonly SortedDictionary<int, Segment> _segments = [];
     private readonly byte[][] _slots = [new byte[ISegmentFiles.SlotSize], new byte[ISegmentFiles.SlotSize]];
+    private readonly HashSet<int> _written = [];
     private bool _off;
 
     /// <summary>Most segments that there is room for.</summary>
@@ -40,6 +41,22 @@ public sealed class MemorySegmentFiles(int segmentSize) : ISegmentFiles
             _off = true;
             var after = new MemorySegmentFiles(segmentSize) { SegmentsMax = SegmentsMax };
             foreach (var (number, segment) in _segments) after._segments[number] = segment.After(chance);
+            for (var i = 0; i < 2; i++) _slots[i].CopyTo(after._slots[i], 0);
+            return after;
+        }
+    }
+
+    /// <summary>
+    /// The process is killed: gives the disk as the next one finds it, with all that was written, and lets nothing more reach this one.
+    /// What was not synced may still be lost when the power goes, and a sync of the next process is only of segments that it writes to.
+    /// </summary>
+    public MemorySegmentFiles Kill()
+    {
+        lock (_gate)
+        {
+            _off = true;
+            var after = new MemorySegmentFiles(segmentSize) { SegmentsMax = SegmentsMax };
+            foreach (var (number, segment) in _segments) after._segments[number] = segment.Clone();
             for (var i = 0; i < 2; i++) _slots[i].CopyTo(after._slots[i], 0);
             return after;
         }
@@ -83,6 +100,7 @@ public sealed class MemorySegmentFiles(int segmentSize) : ISegmentFiles
             CheckOn(FailWrites);
             if (!_segments.TryGetValue(segment, out var found)) throw new IOException($"segment {segment} is gone");
             found.Write((int)offset, bytes);
+            _written.Add(segment);
         }
     }
 
@@ -103,7 +121,8 @@ public sealed class MemorySegmentFiles(int segmentSize) : ISegmentFiles
         lock (_gate)
         {
             CheckOn(FailSyncs);
-            foreach (var segment in _segments.Values) segment.Sync();
+            foreach (var segment in _written.Where(_segments.ContainsKey)) _segments[segment].Sync();
+            _written.Clear();
             Syncs++;
         }
     }
@@ -168,6 +187,15 @@ public sealed class MemorySegmentFiles(int segmentSize) : ISegmentFiles
         {
             foreach (var sector in _dirtySectors) CopySector(sector, _synced);
             _dirtySectors.Clear();
+        }
+
+        public Segment Clone()
+        {
+            var clone = new Segment(_current.Length);
+            _current.CopyTo(clone._current, 0);
+            _synced.CopyTo(clone._synced, 0);
+            clone._dirtySectors.UnionWith(_dirtySectors);
+            return clone;
         }
 
         public Segment After(Random chance)

@@ -1,5 +1,7 @@
+using Cheops.Proto;
 using Cheops.Store.Log;
 using Cheops.Store.Log.Segments;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Cheops.Tests.Unit.Store.Log;
 
@@ -15,6 +17,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
         ReserveSize = 32 * 1024,
     };
 
+    private readonly FakeTimeProvider _time = new();
     private MemorySegmentFiles _disk = new(1 << 16);
 
     public void Dispose() => _disk.Dispose();
@@ -23,25 +26,30 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
 
     protected override int ReserveSize => Small.ReserveSize;
 
-    protected override IOperationLog Make() => FasterOperationLog.Open(_disk, null, Small);
+    protected override IOperationLog Make() => Open(null);
+
+    private FasterOperationLog Open(LogRecordVisitor? visit, Action<LogDamage?>? beforeRepair = null) => FasterOperationLog.Open(_disk, visit, Small, beforeRepair, _time);
 
     protected override async Task<IOperationLog> CrashAsync(IOperationLog log, Random chance, LogRecordVisitor visit)
     {
         _disk = _disk.Crash(chance);
         await log.DisposeAsync();
-        return FasterOperationLog.Open(_disk, visit, Small);
+        return Open(visit);
     }
 
     protected override void Limit(IOperationLog log, long? bytes) =>
         _disk.SegmentsMax = bytes is { } more ? _disk.List().Count + (int)(more >> 16) : int.MaxValue;
 
-    private async Task<List<long>> FillAsync(int count, int size = 700)
+    private async Task<List<long>> FillAsync(int count, int size = 700, int first = 1)
     {
         var positions = new List<long>();
-        for (var i = 1UL; i <= (ulong)count; i++) positions.Add(await Log.AppendAsync(Record(i, size)));
+        for (var i = (ulong)first; i < (ulong)(first + count); i++) positions.Add(await Log.AppendAsync(Record(i, size)));
         await Log.WaitDurableAsync(positions[^1]);
         return positions;
     }
+
+    // What was acknowledged is told from what was not once a slot tells of it.
+    private void LetSlotsTell() => _time.Advance(TimeSpan.FromMilliseconds(Bounds.LogSlotDelayMs));
 
     [Fact]
     public async Task One_sync_serves_all_that_wait()
@@ -57,6 +65,87 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     }
 
     [Fact]
+    public async Task A_commit_is_one_sync_and_the_slots_tell_of_it_later()
+    {
+        var before = (_disk.Syncs, Slots());
+        await FillAsync(1);
+        Assert.Equal(before.Syncs + 1, _disk.Syncs);
+        Assert.Equal(before.Item2, Slots());
+        LetSlotsTell();
+        Assert.NotEqual(before.Item2, Slots());
+        var told = Slots();
+        LetSlotsTell();
+        Assert.Equal(told, Slots());
+    }
+
+    private byte[] Slots()
+    {
+        var bytes = new byte[2 * ISegmentFiles.SlotSize];
+        _disk.ReadSlot(0, bytes);
+        _disk.ReadSlot(1, bytes.AsSpan(ISegmentFiles.SlotSize));
+        return bytes;
+    }
+
+    [Fact]
+    public async Task What_was_acknowledged_is_there_although_no_slot_tells_of_it()
+    {
+        // Records of many sizes: ends of pages and of segments, and what was on its way at the end.
+        for (var seed = 0; seed < 200; seed++)
+        {
+            var chance = new Random(seed);
+            _disk = new MemorySegmentFiles(1 << 16);
+            await Log.DisposeAsync();
+            Log = Make();
+            var positions = new List<long>();
+            for (var part = 0; part < 4; part++)
+            {
+                positions.AddRange(await FillAsync(chance.Next(1, 60), chance.Next(0, 8000), positions.Count + 1));
+                if (chance.Next(3) == 0) LetSlotsTell();
+            }
+
+            for (var i = 1; i < chance.Next(20); i++) await Log.AppendAsync(Record((ulong)(positions.Count + i), chance.Next(2000)));
+            var found = new List<(long Position, ulong Index)>();
+            Log = await CrashAsync(Log, chance, Collect(found));
+            Assert.Null(Log.Recovery.Damage);
+            Assert.Equal(positions, found.Select(f => f.Position).Take(positions.Count));
+
+            // What was found is kept whatever happens then.
+            var again = new List<(long Position, ulong Index)>();
+            Log = await CrashAsync(Log, chance, Collect(again));
+            Assert.Equal(found, again);
+        }
+    }
+
+    [Fact]
+    public async Task A_page_that_did_not_reach_the_disk_ends_the_log_although_the_next_one_did()
+    {
+        var positions = await FillAsync(6, Small.PayloadSizeMax - 64);
+        _disk = _disk.Crash(new Random(1));
+        await Log.DisposeAsync();
+        _disk.Write((int)(positions[2] >> 16), positions[2] & 0xFFFF, new byte[Small.PageSize]);
+        Log = Make();
+        Assert.Null(Log.Recovery.Damage);
+        Assert.Equal((2, positions[2]), (Log.Recovery.Records, (Log.Recovery.Until + Small.PageSize - 1) & ~(Small.PageSize - 1L)));
+    }
+
+    [Fact]
+    public async Task What_an_earlier_life_left_behind_the_end_is_never_taken_for_a_record()
+    {
+        // Records that fill a page each, without a slot that tells of them; the first is damaged, and the ones behind it stand whole on the disk.
+        var size = Small.PayloadSizeMax - 64;
+        var positions = await FillAsync(6, size);
+        _disk = _disk.Crash(new Random(1));
+        await Log.DisposeAsync();
+        _disk.FlipBit((int)(positions[2] >> 16), (positions[2] & 0xFFFF) + 60, 1);
+        Log = Make();
+        Assert.Equal(2, Log.Recovery.Records);
+        await Log.WaitDurableAsync(await Log.AppendAsync(Record(3, size)));
+        var found = new List<(long Position, ulong Index)>();
+        Log = await CrashAsync(Log, new Random(2), Collect(found));
+        Assert.Equal([1UL, 2UL, 3UL], found.Select(f => f.Index));
+    }
+
+    [Fact]
     public async Task A_flipped_bit_ends_the_log_there_and_is_told()
     {
         var chance = new Random(11);
@@ -67,6 +156,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
             Log = Make();
             var count = chance.Next(1, 300);
             var positions = await FillAsync(count, chance.Next(0, 900));
+            LetSlotsTell();
             var end = Log.DurableUntil;
             var hit = chance.Next(count);
             // Anywhere from the length that FASTER puts before the record to the record's last byte.
@@ -76,7 +166,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
             _disk.FlipBit((int)(at >> 16), at & 0xFFFF, chance.Next(8));
 
             var found = new List<(long Position, ulong Index)>();
-            Log = FasterOperationLog.Open(_disk, Collect(found), Small);
+            Log = Open(Collect(found));
             Assert.Equal(positions.Take(hit), found.Select(f => f.Position));
             Assert.Equal(count - hit, Log.Recovery.Damage?.RecordsLost);
             Assert.True(Log.Recovery.Damage!.Position <= positions[hit], $"round {round}");
@@ -100,12 +190,13 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
             await Log.DisposeAsync();
             Log = Make();
             var positions = await FillAsync(150, 12);
+            LetSlotsTell();
             _disk = _disk.Crash(new Random(bit));
             await Log.DisposeAsync();
             // FASTER takes a record with a negative length for one of its own, and a length of zero for the page's end.
             _disk.FlipBit(0, positions[100] + (bit / 8), bit % 8);
             var found = new List<(long Position, ulong Index)>();
-            Log = FasterOperationLog.Open(_disk, Collect(found), Small);
+            Log = Open(Collect(found));
             Assert.Equal(positions.Take(100), found.Select(f => f.Position));
             Assert.Equal(50, Log.Recovery.Damage?.RecordsLost);
         }
@@ -116,6 +207,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     {
         Assert.Throws<InvalidOperationException>(() => FasterOperationLog.Open(new MemorySegmentFiles(1 << 16), null, Small, _ => throw new InvalidOperationException()));
         var positions = await FillAsync(150);
+        LetSlotsTell();
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
         var at = positions[100] + 10;
@@ -123,7 +215,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
         var told = new List<long?>();
         for (var start = 0; start < 2; start++)
         {
-            Assert.Throws<InvalidOperationException>(() => FasterOperationLog.Open(_disk, null, Small, lost =>
+            Assert.Throws<InvalidOperationException>(() => Open(null, lost =>
             {
                 told.Add(lost?.RecordsLost);
                 throw new InvalidOperationException("the process ends here");
@@ -131,7 +223,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
             _disk = _disk.Crash(new Random(start));
         }
 
-        Log = FasterOperationLog.Open(_disk, null, Small, lost => told.Add(lost?.RecordsLost));
+        Log = Open(null, lost => told.Add(lost?.RecordsLost));
         Assert.Equal([50, 50, 50], told);
     }
 
@@ -139,11 +231,12 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     public async Task A_lost_segment_is_told()
     {
         var positions = await FillAsync(500);
+        LetSlotsTell();
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
         _disk.Remove(1);
         var found = new List<(long Position, ulong Index)>();
-        Log = FasterOperationLog.Open(_disk, Collect(found), Small);
+        Log = Open(Collect(found));
         Assert.Equal(positions.Where(p => p < 1 << 16), found.Select(f => f.Position));
         Assert.Equal(LogDamageReason.Missing, Log.Recovery.Damage?.Reason);
         Assert.Equal(500 - found.Count, Log.Recovery.Damage?.RecordsLost);
@@ -153,17 +246,20 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     public async Task A_damaged_slot_is_told_and_the_other_one_counts()
     {
         await FillAsync(100);
+        LetSlotsTell();
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
         _disk.FlipSlotBit(0, 20, 3);
-        Log = FasterOperationLog.Open(_disk, null, Small);
+        Log = Make();
         Assert.Equal(LogDamageReason.CommitSlot, Log.Recovery.Damage?.Reason);
+        Assert.Equal(100, Log.Recovery.Records);
         await FillAsync(10);
+        LetSlotsTell();
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
         _disk.FlipSlotBit(0, 20, 3);
         _disk.FlipSlotBit(1, 30, 1);
-        var e = Assert.Throws<OperationLogException>(() => FasterOperationLog.Open(_disk, null, Small));
+        var e = Assert.Throws<OperationLogException>(() => Make());
         Assert.Equal(OperationLogError.Damaged, e.Error);
         Log = new MemoryOperationLog();
     }
@@ -196,9 +292,9 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
         _disk.FailReads = true;
-        Assert.Equal(OperationLogError.Failed, Assert.Throws<OperationLogException>(() => FasterOperationLog.Open(_disk, null, Small)).Error);
+        Assert.Equal(OperationLogError.Failed, Assert.Throws<OperationLogException>(() => Make()).Error);
         _disk.FailReads = false;
-        Log = FasterOperationLog.Open(_disk, null, Small);
+        Log = Make();
         Assert.Equal(500, Log.Recovery.Records);
         Assert.Null(Log.Recovery.Damage);
     }
@@ -226,7 +322,7 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
         await Log.WaitDurableAsync(positions.Values.Max());
         _disk = _disk.Crash(new Random(1));
         await Log.DisposeAsync();
-        Log = FasterOperationLog.Open(_disk, (long _, in Proto.Operations.LogRecord r, ReadOnlySpan<byte> _) => appended.Add(r.Index), Small);
+        Log = Open((long _, in Proto.Operations.LogRecord r, ReadOnlySpan<byte> _) => appended.Add(r.Index));
         Assert.Equal(positions.Keys.Order(), appended.Order());
     }
 

@@ -1,7 +1,9 @@
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 using Cheops.Store.Log;
 using Cheops.Store.Log.Segments;
 using CsCheck;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Cheops.Tests.Unit.Store.Log;
 
@@ -27,9 +29,11 @@ public sealed class OperationLogSimulationTests
         Acknowledge,
         Truncate,
         Crash,
+        Kill,
         Stop,
         FullDisk,
         BrokenDisk,
+        SlotsTell,
     }
 
     private static readonly Gen<Step> Steps = Gen.Frequency(
@@ -38,9 +42,11 @@ public sealed class OperationLogSimulationTests
         (6, Gen.Const(Step.Acknowledge)),
         (2, Gen.Const(Step.Truncate)),
         (3, Gen.Const(Step.Crash)),
+        (2, Gen.Const(Step.Kill)),
         (1, Gen.Const(Step.Stop)),
         (1, Gen.Const(Step.FullDisk)),
-        (1, Gen.Const(Step.BrokenDisk)));
+        (1, Gen.Const(Step.BrokenDisk)),
+        (2, Gen.Const(Step.SlotsTell)));
 
     [Fact]
     public void Nothing_acknowledged_is_ever_lost() => Gen.Select(Gen.Int, Steps.Array[1, 120]).Sample(
@@ -50,18 +56,19 @@ public sealed class OperationLogSimulationTests
     {
         await using var life = new Life(chance);
         foreach (var step in steps) await life.DoAsync(step);
-        await life.RestartAsync(crash: true);
+        await life.RestartAsync(Step.Crash);
     }
 
     private sealed class Life(Random chance) : IAsyncDisposable
     {
+        private readonly FakeTimeProvider _time = new();
         private MemorySegmentFiles _disk = new(1 << Tiny.SegmentSizeBits);
         private FasterOperationLog? _log;
         private readonly List<(long Position, int Size)> _records = [];
         private int _oldest;
         private int _acknowledged;
 
-        private FasterOperationLog Log => _log ??= FasterOperationLog.Open(_disk, null, Tiny);
+        private FasterOperationLog Log => _log ??= FasterOperationLog.Open(_disk, null, Tiny, time: _time);
 
         public Task DoAsync(Step step) => step switch
         {
@@ -69,9 +76,11 @@ public sealed class OperationLogSimulationTests
             Step.AppendBurst => AppendAsync(chance.Next(2, 40)),
             Step.Acknowledge => AcknowledgeAsync(),
             Step.Truncate => TruncateAsync(),
-            Step.Crash => RestartAsync(crash: true),
-            Step.Stop => RestartAsync(crash: false),
+            Step.Crash => RestartAsync(Step.Crash),
+            Step.Kill => RestartAsync(Step.Kill),
+            Step.Stop => RestartAsync(Step.Stop),
             Step.FullDisk => FullDiskAsync(),
+            Step.SlotsTell => SlotsTellAsync(),
             _ => BrokenDiskAsync(),
         };
 
@@ -109,6 +118,12 @@ public sealed class OperationLogSimulationTests
             _oldest = to;
         }
 
+        private Task SlotsTellAsync()
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(Bounds.LogSlotDelayMs));
+            return Task.CompletedTask;
+        }
+
         private async Task FullDiskAsync()
         {
             _ = Log;
@@ -142,16 +157,16 @@ public sealed class OperationLogSimulationTests
                 Assert.Equal(OperationLogError.Failed, e.Error);
             }
 
-            await RestartAsync(crash: true);
+            await RestartAsync(Step.Crash);
         }
 
-        public async Task RestartAsync(bool crash)
+        public async Task RestartAsync(Step how)
         {
-            if (!crash) _acknowledged = _records.Count;
+            if (how == Step.Stop) _acknowledged = _records.Count;
             var before = _disk;
-            if (crash) _disk = _disk.Crash(chance);
+            if (how != Step.Stop) _disk = how == Step.Kill ? _disk.Kill() : _disk.Crash(chance);
             if (_log is not null) await _log.DisposeAsync();
-            if (!crash) _disk = before.Crash(chance);
+            if (how == Step.Stop) _disk = before.Crash(chance);
             _disk.FailWrites = _disk.FailSyncs = false;
 
             var at = _oldest;
@@ -166,7 +181,8 @@ public sealed class OperationLogSimulationTests
                     else _records.Add((position, payload.Length));
                     at++;
                 },
-                Tiny);
+                Tiny,
+                time: _time);
             Assert.Null(_log.Recovery.Damage);
             Assert.True(at >= _acknowledged, $"{at} records are there, {_acknowledged} were acknowledged");
             _records.RemoveRange(at, _records.Count - at);
