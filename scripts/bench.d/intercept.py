@@ -118,18 +118,24 @@ def measure(processes, rounds, seconds):
 
 
 def memory(processes):
+    """Resident memory at the end of a while with that many connections that ask all the time, and then with 1,024 that have asked once."""
     sizes = {}
     for name in (name for name in PORTS if name in processes):
         sizes[name] = {}
         for count in (64, 1024):
-            idle = [socket.create_connection((HOST, PORTS[name])) for _ in range(count)]
-            for s in idle:
-                s.sendall(b'GET /small HTTP/1.1\r\nHost: x\r\n\r\n')
-            for s in idle:
-                s.recv(4096)
+            asking = subprocess.Popen(['wrk', '-t', '1', '-c', str(count), '-d', '4s', f'http://{HOST}:{PORTS[name]}/small'], stdout=subprocess.DEVNULL)
+            time.sleep(3)
             sizes[name][count] = rss(processes[name])
-            for s in idle:
-                s.close()
+            if asking.wait() != 0:
+                sys.exit(f'wrk failed with {count} connections to {name}')
+        idle = [socket.create_connection((HOST, PORTS[name])) for _ in range(1024)]
+        for s in idle:
+            s.sendall(b'GET /small HTTP/1.1\r\nHost: x\r\n\r\n')
+        for s in idle:
+            s.recv(4096)
+        sizes[name]['idle'] = rss(processes[name])
+        for s in idle:
+            s.close()
     return sizes
 
 
@@ -146,7 +152,8 @@ def main():
     processes = start(directory, args.cheops, args.yarp)
     try:
         start_rss = rss(processes['cheops'])
-        results, sizes = measure(processes, args.rounds, args.seconds), memory(processes)
+        sizes = memory(processes)
+        results = measure(processes, args.rounds, args.seconds)
     finally:
         for process in processes.values():
             process.terminate()
@@ -164,14 +171,14 @@ def main():
             'peer': name, 'cpu_us_per_request': med(r['cpu_us']), 'cpu_ratio': med(ratios), 'cpu_ratio_low': ratios[0], 'cpu_ratio_high': ratios[-1],
             'requests_per_second': med(r['rps']), 'p99_ms_64': med(r['p99_ms']), 'added_p50_ms_1': med(r['p50_one_ms']) - direct,
             'cpu_s_per_gb': med(r['cpu_s_per_gb']), 'gb_ratio': med(a / b for a, b in zip(r['cpu_s_per_gb'], base['cpu_s_per_gb'])),
-            'rss_mib_64': sizes[name][64], 'rss_mib_1024': sizes[name][1024]})
+            'rss_mib_64': sizes[name][64], 'rss_mib_1024': sizes[name][1024], 'rss_mib_1024_idle': sizes[name]['idle']})
     document = {'rounds': args.rounds, 'seconds': args.seconds, 'idle_rss_mib': start_rss, 'direct_p50_ms': direct, 'rows': rows}
     if args.json:
         write(args.json, json.dumps(document, indent=1))
-    print('| | CPU per request (× HAProxy, spread) | µs | requests/s | p99 at 64, ms | added p50 at 1, ms | CPU s per GB (× HAProxy) | MiB at 64 | at 1,024 |')
-    print('|---|---|---|---|---|---|---|---|---|')
+    print('| | CPU per request (× HAProxy, spread) | µs | requests/s | p99 at 64, ms | added p50 at 1, ms | CPU s per GB (× HAProxy) | MiB at 64 busy connections | at 1,024 busy | at 1,024 idle |')
+    print('|---|---|---|---|---|---|---|---|---|---|')
     for row in sorted(rows, key=lambda row: row['cpu_ratio']):
-        print('| {peer} | {cpu_ratio:.2f} ({cpu_ratio_low:.2f} to {cpu_ratio_high:.2f}) | {cpu_us_per_request:.1f} | {requests_per_second:,.0f} | {p99_ms_64:.2f} | {added_p50_ms_1:.3f} | {cpu_s_per_gb:.2f} ({gb_ratio:.2f}) | {rss_mib_64:.1f} | {rss_mib_1024:.1f} |'.format(**row))
+        print('| {peer} | {cpu_ratio:.2f} ({cpu_ratio_low:.2f} to {cpu_ratio_high:.2f}) | {cpu_us_per_request:.1f} | {requests_per_second:,.0f} | {p99_ms_64:.2f} | {added_p50_ms_1:.3f} | {cpu_s_per_gb:.2f} ({gb_ratio:.2f}) | {rss_mib_64:.1f} | {rss_mib_1024:.1f} | {rss_mib_1024_idle:.1f} |'.format(**row))
 
 
 main()
