@@ -57,7 +57,7 @@ internal sealed class ElsewhereExecutor(Places places, Elsewhere elsewhere, IBod
         }
 
         if (answered.Connection is not null)
-            await Relaying.RelayAsync(exchange, answered, failures.NoneReached(routed.Service, retrySafe: false, ""));
+            await Relaying.RelayAsync(exchange, answered, failures);
         else if (answered.Problem is not null)
             await exchange.RespondAsync(answered.Problem);
     }

@@ -286,6 +286,8 @@ internal sealed class Failures(string site)
         Members = [("plan", trail)],
     };
 
+    public Problem Lost(string service) => NoneReached(service, retrySafe: false, "");
+
     public Problem NoneReached(string service, bool retrySafe, string trail) => new()
     {
         Kind = retrySafe ? "no-location-reached" : "answer-lost",

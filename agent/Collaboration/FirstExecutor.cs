@@ -81,7 +81,7 @@ internal sealed class FirstExecutor(Places places, IBodyStore bodies, Failures f
         return default;
     }
 
-    private static async ValueTask RelayOrAsync(Exchange exchange, Attempt attempt, PlanTrail trail, Proto.Problems.Problem problem)
+    private async ValueTask RelayOrAsync(Exchange exchange, Attempt attempt, PlanTrail trail, Proto.Problems.Problem problem)
     {
         exchange.ResponseEdits.Clear();
         exchange.ResponseEdits.Added.Add("Cheops-Plan"u8, trail.ToString());
@@ -91,7 +91,7 @@ internal sealed class FirstExecutor(Places places, IBodyStore bodies, Failures f
             return;
         }
 
-        await Relaying.RelayAsync(exchange, attempt, problem);
+        await Relaying.RelayAsync(exchange, attempt, failures, problem);
     }
 }
 
@@ -101,9 +101,10 @@ internal static class Relaying
     /// <summary>Streams the answer, and lets go of its connection.</summary>
     /// <param name="exchange">The request.</param>
     /// <param name="attempt">What answered.</param>
-    /// <param name="otherwise">What to answer if the answer cannot be begun.</param>
+    /// <param name="failures">What says so if the answer cannot be begun.</param>
+    /// <param name="otherwise">What to answer then; null for an answer that was lost.</param>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    public static async ValueTask RelayAsync(Exchange exchange, Attempt attempt, Proto.Problems.Problem otherwise)
+    public static async ValueTask RelayAsync(Exchange exchange, Attempt attempt, Failures failures, Proto.Problems.Problem? otherwise = null)
     {
         var connection = attempt.Connection!;
         exchange.Attach(connection);
@@ -115,6 +116,6 @@ internal static class Relaying
 
         // Part of the answer is out: the client must see that it is incomplete.
         if (exchange.AnswerStarted) exchange.Fail(Problems.Cut(connection.Detail));
-        else await exchange.RespondAsync(otherwise with { Detail = connection.Detail });
+        else await exchange.RespondAsync((otherwise ?? failures.Lost(exchange.Origin.Service)) with { Detail = connection.Detail });
     }
 }

@@ -83,10 +83,10 @@ internal sealed partial class RequestHandler
         var isRead = IsRead(exchange.Request);
         var result = _planner.Plan(
             new PlanRequest { Service = routed.Service, Scope = scope, Origin = RequestOrigin.Workflow, Path = PathOf(exchange.Target), IsRead = isRead }, _parts.Mesh.Sites);
-        if (!result.IsPlanned)
+        if (NotBuilt(exchange, result) is { } notBuilt)
+            await exchange.RespondAsync(notBuilt);
+        else if (!result.IsPlanned)
             await exchange.RespondAsync(_failures.Refused(routed.Service, result.Refusal, _parts.Mesh.Sites.Select(site => site.Name)));
-        else if (Operators(result.Plan) is { Length: > 0 } operators)
-            await exchange.RespondAsync(_failures.NotBuilt(routed.Service, result.Plan, operators));
         else if (result.Plan is AllPlan all && ReplicaSites.Of(all, _parts.Mesh.Sites).Contains(_parts.Site))
             await RunAllAsync(routed, all);
         else if (scope?.LocationOf(routed.Service, addressed: false) is null && !IsReadHere(result))

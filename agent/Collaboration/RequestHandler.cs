@@ -128,6 +128,12 @@ internal sealed partial class RequestHandler : IExchangeHandler
                 IsRead = IsRead(exchange.Request),
             },
             _parts.Mesh.Sites);
+        if (NotBuilt(exchange, result) is { } notBuilt)
+        {
+            _parts.Counters.Planned(PlanFate.NotBuilt);
+            return exchange.RespondAsync(notBuilt);
+        }
+
         if (!result.IsPlanned)
         {
             _parts.Counters.Planned(PlanFate.Refused);
@@ -135,12 +141,6 @@ internal sealed partial class RequestHandler : IExchangeHandler
         }
 
         var plan = IsRead(exchange.Request) ? ReplicaSites.ForReading(result.Plan, _parts.Site, _parts.Mesh.Sites) : result.Plan;
-        if (Operators(plan) is { Length: > 0 } operators)
-        {
-            _parts.Counters.Planned(PlanFate.NotBuilt);
-            return exchange.RespondAsync(_failures.NotBuilt(service, plan, operators));
-        }
-
         _parts.Counters.Planned(CollaborationCounters.FateOf(plan));
         if (result.Replicant is { } replicant && plan is SitePlan { IsLocal: true }) TellReplicas(exchange, replicant);
         var mayBeElsewhere = result.Replicant is null && plan is SitePlan { IsLocal: true } && !NamesSite(found, service);
@@ -327,27 +327,16 @@ internal sealed partial class RequestHandler : IExchangeHandler
         var exchange = routed.Exchange;
         var attempt = await _places.TryAsync(routed, plan, exchange.WholeBody);
         if (attempt.Connection is not null)
-            await Relaying.RelayAsync(exchange, attempt, Lost(routed.Service));
+            await Relaying.RelayAsync(exchange, attempt, _failures);
         else if (attempt.Problem is not null)
             await exchange.RespondAsync(attempt.Problem);
     }
 
-    private Problem Lost(string service) => _failures.NoneReached(service, retrySafe: false, "");
-
     // What this version does not carry out: cross, the other kinds of replication, and replication within otherwise.
-    private string Operators(Plan plan)
+    private Problem? NotBuilt(Exchange exchange, PlanResult result)
     {
-        if (plan is SitePlan) return "";
-        var found = new SortedSet<string>(StringComparer.Ordinal);
-        Collect(plan, found, isRoot: true);
-        return string.Join(", ", found);
-    }
-
-    private void Collect(Plan plan, SortedSet<string> found, bool isRoot)
-    {
-        if (plan is AllPlan all && (!isRoot || all.Operator != ReplicationOperator.Eventual || _parts.Replicator is null))
-            found.Add(ScopePrinter.PrintOperator(all.Operator));
-        if (plan is SpreadPlan) found.Add("%");
-        foreach (var part in TreeText.PartsOf(plan)) Collect(part, found, isRoot: false);
+        if ((result.Asked ?? result.Plan) is not { } asked) return null;
+        var operators = PlanOperators.NotBuilt(asked, mayReplicate: _parts.Replicator is not null || IsRead(exchange.Request));
+        return operators.Length == 0 ? null : _failures.NotBuilt(exchange.Origin.Service, asked, operators);
     }
 }

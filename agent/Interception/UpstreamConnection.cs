@@ -90,7 +90,10 @@ public sealed class UpstreamConnection : IAsyncDisposable
     // Made once: a connection falls idle after every exchange.
     private Action? _drop;
 
-    internal Action DropFrom(UpstreamPool pool, bool asFrontProxy) => _drop ??= () => pool.Drop(this, asFrontProxy);
+    internal Action DropFrom(UpstreamPool pool, bool asFrontProxy) => _drop ??= NewDrop(pool, asFrontProxy);
+
+    // Apart: what the function holds would be allocated at each call.
+    private Action NewDrop(UpstreamPool pool, bool asFrontProxy) => () => pool.Drop(this, asFrontProxy);
 
     internal bool HasInput => _input.IsReady;
 

@@ -43,6 +43,9 @@ public sealed class PlanResult
     /// <summary>The plan; null when it was refused.</summary>
     public Plan? Plan { get; }
 
+    /// <summary>What the scope itself came to, also where a replicant decides; null when no scope was evaluated.</summary>
+    public Plan? Asked { get; init; }
+
     /// <summary>The replicant that the path names; null for none.</summary>
     public Replicant? Replicant { get; init; }
 

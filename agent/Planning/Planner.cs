@@ -63,7 +63,7 @@ public sealed class Planner
         var evaluation = new PlanEvaluation(request.Service, table);
         var plan = evaluation.Evaluate(location);
         if (evaluation.Refusal is { } refusal) return new PlanResult(null, refusal, evaluation.Notes);
-        return replicant is null ? new PlanResult(plan, null, evaluation.Notes) : PlanReplicantAsScoped(replicant, plan!, request.IsRead, table);
+        return replicant is null ? new PlanResult(plan, null, evaluation.Notes) { Asked = plan } : PlanReplicantAsScoped(replicant, plan!, request.IsRead, table);
     }
 
     private PlanRefusal? Refuse(Scope scope, string addressed, SiteTable table)
@@ -83,11 +83,11 @@ public sealed class Planner
     }
 
     // A change goes to all replicas; a read to the one here, else to the nearest.
-    private PlanResult PlanReplicant(Replicant replicant, bool isRead, SiteTable table)
+    private PlanResult PlanReplicant(Replicant replicant, bool isRead, SiteTable table, Plan? asked = null)
     {
-        if (isRead) return new PlanResult(new SitePlan(NearestOf(replicant, table), replicant.Sites.Contains(Site)), null, []) { Replicant = replicant };
+        if (isRead) return new PlanResult(new SitePlan(NearestOf(replicant, table), replicant.Sites.Contains(Site)), null, []) { Replicant = replicant, Asked = asked };
         var replicas = ImmutableArray.CreateRange(replicant.Sites, Plan (site) => new SitePlan(site, site == Site));
-        return new PlanResult(new AllPlan(replicant.Operator, replicas, replicant), null, []) { Replicant = replicant };
+        return new PlanResult(new AllPlan(replicant.Operator, replicas, replicant), null, []) { Replicant = replicant, Asked = asked };
     }
 
     private string NearestOf(Replicant replicant, SiteTable table) =>
@@ -97,15 +97,15 @@ public sealed class Planner
     // A read may name a site; a change must name all of them, since none of them may be left behind.
     private PlanResult PlanReplicantAsScoped(Replicant replicant, Plan plan, bool isRead, SiteTable table)
     {
-        if (isRead) return plan is AllPlan ? PlanReplicant(replicant, isRead, table) : new PlanResult(plan, null, []) { Replicant = replicant };
+        if (isRead) return plan is AllPlan ? PlanReplicant(replicant, isRead, table, plan) : new PlanResult(plan, null, []) { Replicant = replicant, Asked = plan };
         var named = plan is AllPlan all ? all.Replicas.OfType<SitePlan>().Select(one => one.Site) : [plan.ToString()];
-        if (named.ToHashSet().SetEquals(replicant.Sites)) return PlanReplicant(replicant, isRead, table);
+        if (named.ToHashSet().SetEquals(replicant.Sites)) return PlanReplicant(replicant, isRead, table, plan);
         var refusal = new PlanRefusal(
             PlanRefusalKind.OtherSites,
             $"{replicant.MetaId} is replicated at {string.Join(" & ", replicant.Sites)}, and the scope names {plan}; leave the scope out, "
             + "or change the sites with 'cheops replicants add-site' and 'remove-site'",
             409);
-        return new PlanResult(null, refusal, []);
+        return new PlanResult(null, refusal, []) { Asked = plan };
     }
 
     // The snapshot is swapped whole, about once a heartbeat; a race here only builds the table twice.

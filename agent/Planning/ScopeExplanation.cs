@@ -35,11 +35,14 @@ public sealed record ScopeExplanation(bool IsPlanned, string Text, string Json)
             return Mistaken(text, error);
         var request = new PlanRequest { Service = service, Scope = scope, Origin = RequestOrigin.Client };
         var result = planner.Plan(request, sites);
+        var notes = result.Asked is { } asked && PlanOperators.NotBuilt(asked, mayReplicate: true) is { Length: > 0 } operators
+            ? result.Notes.Add($"this version does not carry out '{operators}' here: such a request is answered with 501")
+            : result.Notes;
         var measured = result.Plan is null ? [] : MeasurementsOf(result.Plan, scope.LocationOf(service), planner.Site, sites, now);
         return new ScopeExplanation(
             result.IsPlanned,
-            TextOf(scope, service, planner.Site, result, measured),
-            JsonOf(scope, service, planner.Site, result, measured));
+            TextOf(scope, service, planner.Site, result, measured, notes),
+            JsonOf(scope, service, planner.Site, result, measured, notes));
     }
 
     private readonly record struct Measurement(string From, string To, TimeSpan RoundTrip, TimeSpan? Age, SiteState State);
@@ -57,7 +60,7 @@ public sealed record ScopeExplanation(bool IsPlanned, string Text, string Json)
         return new ScopeExplanation(false, $"{error.Message}\n  {error.Caret(text).Replace("\n", "\n  ", StringComparison.Ordinal)}\n", json);
     }
 
-    private static string TextOf(Scope scope, string service, string here, PlanResult result, List<Measurement> measured)
+    private static string TextOf(Scope scope, string service, string here, PlanResult result, List<Measurement> measured, ImmutableArray<string> notes)
     {
         var text = new StringBuilder();
         text.Append("scope    ").Append(scope).Append('\n');
@@ -87,12 +90,12 @@ public sealed record ScopeExplanation(bool IsPlanned, string Text, string Json)
                 .Append(state == SiteState.Up ? "" : $" ({to} is {state.ToString().ToLowerInvariant()})").Append('\n');
         }
 
-        foreach (var note in result.Notes)
+        foreach (var note in notes)
             text.Append("note     ").Append(note).Append('\n');
         return text.ToString();
     }
 
-    private static string JsonOf(Scope scope, string service, string here, PlanResult result, List<Measurement> measured) => WriteObject(writer =>
+    private static string JsonOf(Scope scope, string service, string here, PlanResult result, List<Measurement> measured, ImmutableArray<string> notes) => WriteObject(writer =>
     {
         writer.WriteString("scope", scope.ToString());
         writer.WriteString("service", service);
@@ -121,7 +124,7 @@ public sealed record ScopeExplanation(bool IsPlanned, string Text, string Json)
 
         WriteMeasurements(writer, measured);
         writer.WriteStartArray("notes");
-        foreach (var note in result.Notes)
+        foreach (var note in notes)
             writer.WriteStringValue(note);
         writer.WriteEndArray();
     });

@@ -6,12 +6,14 @@ namespace Cheops.Agent.Workflows;
 internal sealed class ServiceVisits
 {
     private readonly ConcurrentDictionary<string, Dictionary<Workflow, int>> _services = new();
+    private int _underWay;
 
     public ServiceVisit Begin(Workflow workflow, string service)
     {
         var visitors = _services.GetOrAdd(service, static _ => []);
         lock (visitors)
             visitors[workflow] = visitors.GetValueOrDefault(workflow) + 1;
+        Interlocked.Increment(ref _underWay);
         return new ServiceVisit(this, workflow, service);
     }
 
@@ -28,24 +30,12 @@ internal sealed class ServiceVisits
             else
                 visitors.Remove(workflow);
         }
+
+        Interlocked.Decrement(ref _underWay);
     }
 
-    /// <summary>Whether any service is carrying out a request of a workflow.</summary>
-    public bool Any
-    {
-        get
-        {
-            foreach (var (_, visitors) in _services)
-            {
-                lock (visitors)
-                {
-                    if (visitors.Count > 0) return true;
-                }
-            }
-
-            return false;
-        }
-    }
+    /// <summary>Whether any service is carrying out a request of a workflow. Asked for every request.</summary>
+    public bool Any => Volatile.Read(ref _underWay) > 0;
 
     public Workflow[] At(string service)
     {

@@ -91,7 +91,7 @@ def page(out, now, results, parts):
     versions = ', '.join(f'{name} {number(now["versions"][key])}' for name, key in (
         ('HAProxy', 'haproxy'), ('nginx', 'nginx'), ('YARP', 'yarp'), ('nats-server', 'nats-server'), ('etcd', 'etcd'), ('.NET', 'dotnet')))
     shown = [f'Measured {now["at"][:10]} by `scripts/bench` on {now["cpu"]}, {now["cores"]} cores, {now["system"]}; load average {now["load_average"]:.1f}. {versions}. '
-             'Where there is a spread, it is from the lowest to the highest.']
+             'Where there is a spread, it is from the lowest to the highest. To repeat it: `scripts/bench --rounds 3 --readme`, about ten minutes on a machine that does nothing else.']
     for part in parts:
         shown.append(f'{TITLES[part].format(of=rounds(results[part]))}\n\n{(out / f"{part}.md").read_text().strip()}')
     return '\n\n'.join(shown) + '\n'

@@ -12,6 +12,19 @@ public class ScopeExplanationTests
     private static readonly ImmutableArray<SiteStatus> Mesh =
         [Sites.Self("Site1", "glance", "nova"), Sites.Of("Site2", 3.25, "glance"), Sites.Of("Site3", 40, "glance").Reporting(("Site2", 5))];
 
+    [Theory]
+    [InlineData("Site1 && Site3", "&&")]
+    [InlineData("Site1 % Site3", "%")]
+    [InlineData("Site1 ; (Site2 & Site3)", "&")]
+    public void Says_what_is_not_carried_out(string scope, string operators)
+    {
+        var explanation = ScopeExplanation.Explain(scope, "glance", Planner, Mesh, Sites.Now);
+        var note = $"this version does not carry out '{operators}' here: such a request is answered with 501";
+        Assert.Contains($"note     {note}\n", explanation.Text, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse(explanation.Json);
+        Assert.Equal(note, json.RootElement.GetProperty("notes")[0].GetString());
+    }
+
     [Fact]
     public void Draws_tree_plan_and_latencies()
     {

@@ -77,6 +77,32 @@ public sealed class ReplicatedRequestsTests : IAsyncLifetime
         Assert.Empty(_clusters["Site2"].Names);
     }
 
+    // A weaker operator than the one that was asked for would be carried out without a word.
+    [Theory]
+    [InlineData("Site1 && Site2", "&&")]
+    [InlineData("Site1 &~ Site2", "&~")]
+    [InlineData("Site1 % Site2", "%")]
+    [InlineData("Site1 % Site3", "%")]
+    public async Task What_names_a_replicant_is_not_carried_out_by_another_operator_than_the_scope_says(string scope, string operators)
+    {
+        Assert.Equal("201", Status(await AskAsync("Site1", "POST", Pods, Both + Json, Kept)));
+        await QuietAsync();
+        foreach (var site in (string[])["Site1", "Site2", "Site3"])
+        {
+            foreach (var method in (string[])["PUT", "GET", "DELETE"])
+            {
+                var answer = await AskAsync(site, method, $"{Pods}/kept", $"Scope: {scope}\r\n" + Json, method == "PUT" ? Kept : "");
+                Assert.Equal("501", Status(answer));
+                Assert.Contains($"\"operator\":\"{operators}\"", answer.Body, StringComparison.Ordinal);
+            }
+        }
+
+        await QuietAsync();
+        Assert.Single(Changes("Site1"));
+        Assert.Single(Changes("Site2"));
+        Assert.Equal("200", Status(await AskAsync("Site1", "GET", $"{Pods}/kept", Both)));
+    }
+
     // Each of these made an entry that no site could read, its own among them.
     [Theory]
     [InlineData("PUT", "1025", "the id in its path has more than 1024 bytes")]
