@@ -41,6 +41,18 @@ internal sealed class Failures(string site)
         Members = [("column", error.ColumnFromOne), ("found", error.Found), ("expected", error.Expected)],
     };
 
+    public Problem TwoScopes(string service) => new()
+    {
+        Kind = "invalid-scope",
+        Title = "The scope is not valid",
+        Status = 400,
+        Detail = "the request has more than one Scope field; say all of it in one, such as '{glance: Site2, nova: Site1}'",
+        Site = site,
+        Service = service,
+        Stage = Stage.Scope,
+        RetrySafe = true,
+    };
+
     public Problem Ambiguous(string service, string detail) => new()
     {
         Kind = "ambiguous-workflow",

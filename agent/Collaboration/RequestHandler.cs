@@ -172,9 +172,27 @@ internal sealed partial class RequestHandler : IExchangeHandler
             exchange.TrimTarget(restStart);
         }
 
-        if (request.TryGet(KnownField.Scope, out var line)) return Parse(exchange.Origin.Service, Encoding.ASCII.GetString(request.Value(line)), prefixText);
+        if (request.TryGet(KnownField.Scope, out var line))
+        {
+            // Whoever reads the other one would carry the request out somewhere else.
+            return HasSecond(request, KnownField.Scope)
+                ? new Found(null, null, "", _failures.TwoScopes(exchange.Origin.Service))
+                : Parse(exchange.Origin.Service, Encoding.ASCII.GetString(request.Value(line)), prefixText);
+        }
+
         if (prefix == ScopePrefixResult.Found) return Parse(exchange.Origin.Service, inPath, prefixText);
         return FindWorkflow(exchange, profile);
+    }
+
+    private static bool HasSecond(RequestHead request, KnownField field)
+    {
+        var count = 0;
+        foreach (ref readonly var line in request.Fields)
+        {
+            if (line.Known == field && ++count == 2) return true;
+        }
+
+        return false;
     }
 
     private Found Parse(string service, string text, string prefix) =>

@@ -254,6 +254,8 @@ public sealed class RequestHandlerTests : IAsyncLifetime
     [Theory]
     [InlineData("Scope: Site1 ;\r\n", "/", 400, "\"column\":8")]
     [InlineData("Scope: Site9\r\n", "/", 422, "Site1, Site2, Site3")]
+    [InlineData("Scope: Site2\r\nScope: Site1\r\n", "/", 400, "more than one Scope")]
+    [InlineData("Scope: Site1\r\nscope: Site1\r\n", "/@Site2/x", 400, "more than one Scope")]
     [InlineData("", "/@/x", 400, "percent-encoded")]
     [InlineData("", "/@Site%ZZ/x", 400, "percent-encoded")]
     public async Task A_scope_that_is_no_scope_is_answered_before_anything_is_executed(string fields, string target, int status, string told)
