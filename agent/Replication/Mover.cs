@@ -117,7 +117,8 @@ internal sealed class Mover(MoverParts parts)
             throw new MoveException(409, $"operation {doubtful.Id} on it is in doubt: resolve that first, with 'cheops operations retry' or 'skip'");
     }
 
-    // What the copy would wait for at the site that is added, and a person may have to resolve, is told at once as far as it is known here.
+    // The copy waits at the added site for what is left there of a replica that it had before (GroupState.IsOver). What is known of that here is told
+    // before anything is closed: a person may have to resolve it.
     private async Task DoneAsync(ReplicantKey key, string added, CancellationToken cancellation)
     {
         foreach (var runner in parts.Groups().ToArray())

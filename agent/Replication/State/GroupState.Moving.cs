@@ -170,7 +170,7 @@ public sealed partial class GroupState
     // It may be back by then, and what the table has is what came back.
     private void LeaveIfDone(ReplicantKey key, List<Effect> effects)
     {
-        if (_leaving.Count == 0 || !_leaving.TryGetValue(key, out var closedAt) || QueueOf(key).Any(one => one.Index < closedAt && one.IsOpenAt(self))) return;
+        if (_leaving.Count == 0 || !_leaving.TryGetValue(key, out var closedAt) || QueueOf(key).Any(one => one.IsOpenAt(self))) return;
         _leaving.Remove(key);
         if (_moves.OpenedBefore(key, long.MaxValue) is not { } opened || opened.Index < closedAt) effects.Add(new ReplicantLeft(key));
     }

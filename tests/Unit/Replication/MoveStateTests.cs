@@ -241,6 +241,20 @@ public sealed class MoveStateTests
         Assert.Empty(state.Held);
     }
 
+    [Fact]
+    public void A_site_that_is_back_in_the_same_group_waits_for_the_group_before_as_it_did_then()
+    {
+        var state = new GroupState("Site2", Two);
+        Apply(state, 1, Opening(new MoveState(4, Closing(10, Two), Three)));
+        Apply(state, 2, Closing(20, ["Site1"]));
+        var former = state.FormerAfter(state.MoveOf(Key)!);
+        Apply(state, 3, new MovedEntry(new OperationId(20), Key, 8));
+        Apply(state, 4, Opening(new MoveState(9, Closing(30, Two), ["Site1"])) with { Former = former });
+        Assert.Empty(state.AllHere());
+        Assert.Equal(4, state.Held.Single().Opened.ClosedAt);
+        Assert.Equal(OperationKind.Create, state.Release(Key, state.Held.Single().Opened)!.Operation.Kind);
+    }
+
     // Sites take each log at their own pace; the replicant is moved to and fro, by anybody, and moves are completed by anybody.
     [Fact]
     public void Every_site_of_the_last_group_has_carried_out_everything_once_in_one_order() =>
@@ -251,8 +265,14 @@ public sealed class MoveStateTests
     public void So_it_is_where_a_site_lags_behind() =>
         Gen.Int[0, int.MaxValue].Sample(seed => new MovingMesh(seed, hasLaggard: true).Run(), iter: 1_000);
 
-    // Seeds that once failed: a site that was added again did what it owed of its former replica after the copy.
+    // In each of them a site is added again that has not done, and mostly does not know yet, what it was left with. What went wrong: 1, 2. it did that after the
+    // copy; 3. the deletion came into the queue behind the copy, in the same group; 4. it took the leaving for over before it knew of the
+    // deletion; 5. it let go of the replicant when it was back.
     [Theory]
-    [InlineData(60540)]
-    public void A_seed_that_failed_once_does_not_fail_again(int seed) => new MovingMesh(seed).Run();
+    [InlineData(60540, false)]
+    [InlineData(216553129, true)]
+    [InlineData(447130503, true)]
+    [InlineData(185020253, true)]
+    [InlineData(921258475, true)]
+    public void A_seed_that_failed_once_does_not_fail_again(int seed, bool hasLaggard) => new MovingMesh(seed, hasLaggard).Run();
 }
