@@ -126,14 +126,19 @@ internal sealed partial class GroupRunner
         }
     }
 
-    // A group that this site has lost, and of which no site is left to tell it, asks nothing of it any more.
+    // A group that this site has lost, and of which no site is left to tell it, asks nothing of it any more; nor does one from which
+    // it was removed.
     private bool IsOver(ReplicantKey key, MoveMark opened)
     {
         var last = opened.LastAt(_parts.Site)!;
-        return _parts.Find(GroupId.Of(last.Sites.AsSpan())) is { } earlier
-            ? earlier.Look(state => earlier.Position >= last.ClosedAt && state.IsOver(key, opened))
-            : !last.Sites.Any(one => one != _parts.Site && _parts.IsOfMesh(one));
+        if (_parts.Find(GroupId.Of(last.Sites.AsSpan())) is not { } earlier) return !last.Sites.Any(one => one != _parts.Site && _parts.IsOfMesh(one));
+        return earlier.IsRemovedHere()
+            ? earlier.Look(state => !state.QueueOf(key).Any(one => earlier._running.Contains(one.Id)))
+            : earlier.Look(state => earlier.Position >= last.ClosedAt && state.IsOver(key, opened));
     }
+
+    // Then nothing that was asked of it there is carried out any more: nobody waits for it, and nothing could be recorded.
+    private bool IsRemovedHere() => _isRemoved |= Group?.Status.Removed.Contains(_parts.Site) == true;
 
     /// <summary>Whether this site has done everything on a replicant that was proposed before an entry.</summary>
     public bool IsDrained(ReplicantKey key, long before) => Look(state => Position >= before && state.IsDrained(key, before, _parts.Site));

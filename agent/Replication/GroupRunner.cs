@@ -76,6 +76,7 @@ internal sealed partial class GroupRunner : IGroupMachine
     private long _takenIndex;
     private int _carried;
     private bool _replayed;
+    private volatile bool _isRemoved;
     private long _seenUntil;
     private long _forgottenUntil;
     private Task? _caughtUp;

@@ -265,14 +265,14 @@ public sealed class MoveStateTests
     public void So_it_is_where_a_site_lags_behind() =>
         Gen.Int[0, int.MaxValue].Sample(seed => new MovingMesh(seed, hasLaggard: true).Run(), iter: 1_000);
 
-    // In each of them a site is added again that has not done, and mostly does not know yet, what it was left with. What went wrong: 1, 2. it did that after the
-    // copy; 3. the deletion came into the queue behind the copy, in the same group; 4. it took the leaving for over before it knew of the
-    // deletion; 5. it let go of the replicant when it was back.
+    // In each of them a site is added again that has not done, and mostly does not know yet, what it was left with. What went wrong:
+    // 1. it did that after the copy; 2. the deletion came into the queue behind the copy, in the same group, also in the last;
+    // 3. it took the leaving for over before it knew of the deletion; 4. it let go of the replicant when it was back.
     [Theory]
-    [InlineData(60540, false)]
     [InlineData(216553129, true)]
     [InlineData(447130503, true)]
     [InlineData(185020253, true)]
     [InlineData(921258475, true)]
+    [InlineData(23010920, false)]
     public void A_seed_that_failed_once_does_not_fail_again(int seed, bool hasLaggard) => new MovingMesh(seed, hasLaggard).Run();
 }
