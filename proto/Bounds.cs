@@ -540,6 +540,9 @@ public static class Bounds
     /// <summary>Comings and goings of a replicant that a group remembers.</summary>
     public const int MoveMarksKept = 8;
 
+    /// <summary>Sites that a replicant has left last, of which it is known where they had it.</summary>
+    public const int FormerSitesMax = 16;
+
     /// <summary>Groups through which one replicant that has moved on and on is followed, when a request names sites that it has left.</summary>
     public const int MoveHopsMax = 64;
 

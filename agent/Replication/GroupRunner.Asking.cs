@@ -76,7 +76,12 @@ internal sealed partial class GroupRunner
     }
 
     /// <summary>Why an operation that this site follows was not done at the last try, or was not tried; null when there is nothing to say.</summary>
-    public string? WhyWaiting(OperationState operation) => _waits.GetValueOrDefault(operation.Id) ?? _parts.Lines.Of(operation.Key.Service).WhyNotReached;
+    public string? WhyWaiting(OperationState operation) =>
+        _waits.GetValueOrDefault(operation.Id) ?? WhyHeld(Look(state => state.WaitsFor(operation))) ?? _parts.Lines.Of(operation.Key.Service).WhyNotReached;
+
+    private string? WhyHeld(FormerSite? last) => last is null ? null
+        : $"what was asked of {_parts.Site} in the group of {string.Join(" & ", last.Sites)}, where it had the replicant before, is not all done here"
+        + (_parts.Find(GroupId.Of(last.Sites.AsSpan())) is null ? $", and {_parts.Site} has lost what it knew of that group: bring back another site of it, or take out of the mesh those that will not come back" : "");
 
     /// <summary>Looks at the state; nothing of it may be kept.</summary>
     public T Look<T>(Func<GroupState, T> look)
@@ -108,18 +113,32 @@ internal sealed partial class GroupRunner
             await ProposeAsync(new RemovedEntry(gone), cancellation);
     }
 
-    /// <summary>Lets this site's operations go on that waited for those of the groups before.</summary>
+    /// <summary>Lets this site's operations go on that waited for those of earlier groups.</summary>
     public void ReleaseDrained()
     {
         foreach (var (key, opened) in Look(state => state.Held))
         {
-            if (_parts.Find(opened.Other)?.IsDrained(key, opened.ClosedAt) != true) continue;
+            if (!IsOver(key, opened)) continue;
             lock (_gate)
             {
                 if (_state.Release(key, opened) is { } next && _replayed) Start(next);
             }
         }
     }
+
+    // A group that this site has lost, and of which no site is left to tell it, asks nothing of it any more; nor does one from which
+    // it was removed.
+    private bool IsOver(ReplicantKey key, MoveMark opened)
+    {
+        var last = opened.LastAt(_parts.Site)!;
+        if (_parts.Find(GroupId.Of(last.Sites.AsSpan())) is not { } earlier) return !last.Sites.Any(one => one != _parts.Site && _parts.IsOfMesh(one));
+        return earlier.IsRemovedHere()
+            ? earlier.Look(state => !state.QueueOf(key).Any(one => earlier._running.Contains(one.Id)))
+            : earlier.Look(state => earlier.Position >= last.ClosedAt && state.IsOver(key, opened));
+    }
+
+    // Then nothing that was asked of it there is carried out any more: nobody waits for it, and nothing could be recorded.
+    private bool IsRemovedHere() => _isRemoved |= Group?.Status.Removed.Contains(_parts.Site) == true;
 
     /// <summary>Whether this site has done everything on a replicant that was proposed before an entry.</summary>
     public bool IsDrained(ReplicantKey key, long before) => Look(state => Position >= before && state.IsDrained(key, before, _parts.Site));

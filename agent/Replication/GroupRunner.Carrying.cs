@@ -14,7 +14,7 @@ internal sealed partial class GroupRunner
     private void Start(CarryOut next)
     {
         var id = next.Operation.Id;
-        if (_parts.Closing.IsCancellationRequested || !_running.Add(id)) return;
+        if (_parts.Closing.IsCancellationRequested || _isRemoved || !_running.Add(id)) return;
         var mayBeExecuted = !_begun.Add(id) || next.Operation.Index <= Math.Max(_seenUntil, _forgottenUntil);
         _ = RunAsync(next, mayBeExecuted);
     }
@@ -87,7 +87,7 @@ internal sealed partial class GroupRunner
         }
     }
 
-    private bool IsToDo(CarryOut what) => Look(state => state.NextHere(what.Operation) is { } next && next.Operation.Id == what.Operation.Id && next.Decides == what.Decides);
+    private bool IsToDo(CarryOut what) => Look(state => !_isRemoved && state.NextHere(what.Operation) is { } next && next.Operation.Id == what.Operation.Id && next.Decides == what.Decides);
 
     // The deciding site may have been replaced meanwhile: then this site follows, and remembers what it did. A snapshot may
     // have replaced the state.

@@ -34,6 +34,9 @@ internal sealed record GroupRunnerParts
     /// <summary>Finds the runner of another group.</summary>
     public Func<GroupId, GroupRunner?> Find { get; init; } = static _ => null;
 
+    /// <summary>Whether a site is one of the mesh.</summary>
+    public Func<string, bool> IsOfMesh { get; init; } = static _ => true;
+
     /// <summary>Completes when services have carried out, or never will, what an earlier run of the agent had sent them.</summary>
     public required Task EarlierRunOver { get; init; }
 
@@ -73,6 +76,7 @@ internal sealed partial class GroupRunner : IGroupMachine
     private long _takenIndex;
     private int _carried;
     private bool _replayed;
+    private volatile bool _isRemoved;
     private long _seenUntil;
     private long _forgottenUntil;
     private Task? _caughtUp;

@@ -117,7 +117,8 @@ internal sealed class Mover(MoverParts parts)
             throw new MoveException(409, $"operation {doubtful.Id} on it is in doubt: resolve that first, with 'cheops operations retry' or 'skip'");
     }
 
-    // What it still has to do of a replica that it had before would be done beside what the copy brings.
+    // The copy waits at the added site for what is left there of a replica that it had before (GroupState.IsOver). What is known of that here is told
+    // before anything is closed: a person may have to resolve it.
     private async Task DoneAsync(ReplicantKey key, string added, CancellationToken cancellation)
     {
         foreach (var runner in parts.Groups().ToArray())
@@ -272,7 +273,10 @@ internal sealed class Mover(MoverParts parts)
         var (copies, refusal) = isNew ? await parts.Copying.CopyAsync(move.Closing.Move with { Origin = parts.Site }, record, kept, parts.Closing) : new CopyResult([], "");
         if (refusal.Length > 0) return Off(refusal);
         var staying = record.LocalIds.RemoveRange(record.LocalIds.Keys.Where(site => !move.Staying.Contains(site)).ToArray());
-        return new OpeningEntry(move.Id, move.Key, from.Founding.Id, move.From, move.Index, record with { Group = to, LocalIds = staying, Moves = record.Moves + 1 }, "", copies);
+        return new OpeningEntry(move.Id, move.Key, from.Founding.Id, move.From, move.Index, record with { Group = to, LocalIds = staying, Moves = record.Moves + 1 }, "", copies)
+        {
+            Former = from.Look(state => state.FormerAfter(move)),
+        };
 
         OpeningEntry Off(string reason)
         {

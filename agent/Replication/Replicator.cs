@@ -98,6 +98,7 @@ internal sealed partial class Replicator : IAsyncDisposable
             EarlierRunOver = Task.Delay(TimeSpan.FromMilliseconds(Bounds.AbandonedTimeMaxMs), parts.Time, _closing.Token),
             Lines = lines,
             Find = Find,
+            IsOfMesh = name => parts.Mesh.Sites.Any(one => one.Name == name),
             Checkpoint = CheckpointAsync,
             Closing = _closing.Token,
             Warn = parts.Warn,

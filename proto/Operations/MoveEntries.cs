@@ -47,6 +47,9 @@ public sealed record OpeningEntry(
 {
     private protected override byte Tag => 7;
 
+    /// <summary>The sites that had it before and are none of <see cref="FromSites"/>, the one that was left out last at the end; at most <see cref="Bounds.FormerSitesMax"/>.</summary>
+    public ImmutableArray<FormerSite> Former { get; init; } = [];
+
     private protected override void Write(EntryWriter writer)
     {
         var from = new byte[GroupId.Size];
@@ -60,6 +63,8 @@ public sealed record OpeningEntry(
             copy.Write(inner);
             writer.Bytes(inner.Written.Span);
         }
+
+        FormerSite.Write(writer, Former);
     }
 
     internal static OpeningEntry? Read(ref EntryReader reader)
@@ -80,13 +85,16 @@ public sealed record OpeningEntry(
             if (!inner.IsWhole) return null;
         }
 
+        var former = FormerSite.Read(ref reader);
+
         return from.Length != GroupId.Size || (record is null && !bytes.IsEmpty)
             ? null
-            : new OpeningEntry(move, key, GroupId.Read(from.Span), [.. sites], closedAt, record, reason, copies.ToImmutable());
+            : new OpeningEntry(move, key, GroupId.Read(from.Span), [.. sites], closedAt, record, reason, copies.ToImmutable()) { Former = former };
     }
 
     private protected override bool IsValid =>
-        Key.MetaId.Length > 0 && !FromSites.IsEmpty && ClosedAt > 0 && Copies.All(copy => copy is { IsValid: true, Kind: not OperationKind.Move } && copy.Replicant == Key) && (Record is null || Record.Key == Key);
+        Key.MetaId.Length > 0 && !FromSites.IsEmpty && ClosedAt > 0 && Copies.All(copy => copy is { IsValid: true, Kind: not OperationKind.Move } && copy.Replicant == Key)
+        && (Record is null || Record.Key == Key) && Former.All(one => one.IsValid);
 }
 
 /// <summary>In the log of the group that a replicant leaves: its move is over.</summary>

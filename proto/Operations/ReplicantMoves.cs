@@ -22,14 +22,46 @@ public enum MoveMarkKind : byte
 /// <param name="Other">The group at the other end of the move.</param>
 /// <param name="OtherSites">Its sites.</param>
 /// <param name="ClosedAt">Of an opening: index of the closing entry in the other group's log.</param>
-public sealed record MoveMark(long Index, MoveMarkKind Kind, OperationId Move, GroupId Other, ImmutableArray<string> OtherSites, long ClosedAt);
+public sealed record MoveMark(long Index, MoveMarkKind Kind, OperationId Move, GroupId Other, ImmutableArray<string> OtherSites, long ClosedAt)
+{
+    /// <summary>Of an opening: the sites that had it before and are none of <see cref="OtherSites"/>; else empty.</summary>
+    public ImmutableArray<FormerSite> Former { get; init; } = [];
+
+    /// <summary>Of an opening: where a site had it last before; null for one that never had it.</summary>
+    public FormerSite? LastAt(string site) =>
+        OtherSites.Contains(site) ? new FormerSite(site, OtherSites, ClosedAt) : Former.FirstOrDefault(one => one.Site == site);
+}
+
+/// <summary>A site that a replicant has left, and where it had it last.</summary>
+/// <param name="Site">The site.</param>
+/// <param name="Sites">The sites of the group that it was left out of, itself among them.</param>
+/// <param name="ClosedAt">Index of the closing entry in that group's log.</param>
+public sealed record FormerSite(string Site, ImmutableArray<string> Sites, long ClosedAt)
+{
+    /// <summary>Whether it can be what an opening says.</summary>
+    internal bool IsValid => ClosedAt > 0 && Sites.Contains(Site);
+
+    internal static void Write(EntryWriter writer, ImmutableArray<FormerSite> former)
+    {
+        writer.Small(former.Length);
+        foreach (var one in former) writer.Text(one.Site).Texts(one.Sites).Number(one.ClosedAt);
+    }
+
+    internal static ImmutableArray<FormerSite> Read(ref EntryReader reader)
+    {
+        var former = ImmutableArray.CreateBuilder<FormerSite>();
+        for (var left = reader.Count(Bounds.FormerSitesMax); left > 0; left--)
+            former.Add(new FormerSite(reader.Text(Bounds.SiteNameLengthMax), [.. reader.Texts(Bounds.GroupSitesMax, Bounds.SiteNameLengthMax)], reader.Number()));
+        return former.ToImmutable();
+    }
+}
 
 /// <summary>A replicant's comings and goings in one group, oldest first, as its members' tables keep them.</summary>
 /// <param name="Key">The replicant.</param>
 /// <param name="Marks">The last <see cref="Bounds.MoveMarksKept"/> of them.</param>
 public sealed record ReplicantMoves(ReplicantKey Key, ImmutableArray<MoveMark> Marks)
 {
-    private const byte Version = 1;
+    private const byte Version = 2;
 
     /// <summary>Encodes it.</summary>
     public ReadOnlyMemory<byte> Encode()
@@ -42,6 +74,7 @@ public sealed record ReplicantMoves(ReplicantKey Key, ImmutableArray<MoveMark> M
         {
             mark.Other.Write(other);
             writer.Number(mark.Index).Byte((byte)mark.Kind).Id(mark.Move).Bytes(other).Texts(mark.OtherSites).Number(mark.ClosedAt);
+            FormerSite.Write(writer, mark.Former);
         }
 
         return writer.Written;
@@ -59,7 +92,10 @@ public sealed record ReplicantMoves(ReplicantKey Key, ImmutableArray<MoveMark> M
             var (index, kind, move, other) = (reader.Number(), (MoveMarkKind)reader.Byte(), reader.Id(), reader.Bytes(GroupId.Size));
             var mark = new MoveMark(
                 index, kind, move, other.Length == GroupId.Size ? GroupId.Read(other.Span) : default,
-                [.. reader.Texts(Bounds.GroupSitesMax, Bounds.SiteNameLengthMax)], reader.Number());
+                [.. reader.Texts(Bounds.GroupSitesMax, Bounds.SiteNameLengthMax)], reader.Number())
+            {
+                Former = FormerSite.Read(ref reader),
+            };
             if (!Enum.IsDefined(kind) || other.Length != GroupId.Size) return null;
             marks.Add(mark);
         }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 
 namespace Cheops.Agent.Replication.State;
@@ -11,16 +12,18 @@ namespace Cheops.Agent.Replication.State;
 /// <remarks>
 /// The two logs do not advance together at a site. What a site of both has to do in the second waits there until all of
 /// the first is done (<see cref="Release"/>), so that the order at each site is: all before the closing, then all after the opening.
+/// A site that is added again may still have to do what was asked of it where it had the replicant last, which may be groups ago, and
+/// which it may not even know of yet: each opening says where that was (<see cref="FormerAfter"/>), and the copy waits for it there.
 /// </remarks>
 public sealed partial class GroupState
 {
-    private readonly HashSet<ReplicantKey> _leaving = [];
+    private readonly Dictionary<ReplicantKey, long> _leaving = [];
     private readonly HashSet<(ReplicantKey Key, MoveMark Opened)> _held = [];
 
     /// <summary>Moves that are not over, oldest first.</summary>
     public IEnumerable<MoveState> Moving => _moves.Open;
 
-    /// <summary>Replicants whose operations wait here until those of the group before are done; with the opening that says which.</summary>
+    /// <summary>Replicants whose operations wait here until those of an earlier group are done; with the opening that says which.</summary>
     public ImmutableArray<(ReplicantKey Key, MoveMark Opened)> Held => [.. _held];
 
     /// <summary>The move of a replicant that is not over; null for none.</summary>
@@ -46,10 +49,30 @@ public sealed partial class GroupState
         return site != self || !IsHeld(key, before - 1);
     }
 
+    /// <summary>
+    /// Whether this site has done in this group all for which the operations after an opening in another one wait: what was
+    /// proposed before the replicant left, and where this site was left out, also its deletion.
+    /// </summary>
+    /// <remarks>This site must know the closing entry.</remarks>
+    public bool IsOver(ReplicantKey key, MoveMark opened) => opened.LastAt(self) is { } last
+        && (opened.OtherSites.Contains(self) ? IsDrained(key, last.ClosedAt, self) : !_moves.IsOpen(last.ClosedAt) && IsDrained(key, last.ClosedAt + 1, self));
+
+    /// <summary>What the opening of a move from this group has to say of the sites that had the replicant before, and of those that it leaves.</summary>
+    public ImmutableArray<FormerSite> FormerAfter(MoveState move)
+    {
+        var before = _moves.OpenedBefore(move.Key, move.Index)?.Former ?? [];
+        var left = move.From.Where(site => !move.To.Contains(site)).Select(site => new FormerSite(site, move.From, move.Index));
+        return [.. before.Where(one => !move.From.Contains(one.Site)).Concat(left).TakeLast(Bounds.FormerSitesMax)];
+    }
+
+    /// <summary>Where what was asked of this site is not all done, for which an operation waits here; null when it waits for nothing like that.</summary>
+    public FormerSite? WaitsFor(OperationState operation) =>
+        operation.StepAt(self) == SiteStep.Pending && IsHeld(operation.Key, operation.Index) ? _moves.HeldBy(operation.Key, operation.Index)?.LastAt(self) : null;
+
     /// <summary>Whether the application of a site has refused an operation on a replicant: its replica is not what the others are.</summary>
     public bool HasDiverged(ReplicantKey key, string site) => _open.Values.Any(one => one.Key == key && one.StepAt(site) == SiteStep.Failed);
 
-    /// <summary>All operations of the group before are done here: those of this one may be.</summary>
+    /// <summary>All operations of the earlier group are done here: those of this one may be.</summary>
     /// <returns>What this site is to do now.</returns>
     public CarryOut? Release(ReplicantKey key, MoveMark opened)
     {
@@ -61,6 +84,10 @@ public sealed partial class GroupState
     private bool IsHeld(ReplicantKey key, long index)
     {
         if (_moves.HeldBy(key, index) is not { } opened) return false;
+
+        // Where this group itself had it, what is to be done stands before it in the queue, when the move is over that brings the deletion.
+        var last = opened.LastAt(self)!;
+        if (last.Sites.SequenceEqual(sites)) return _moves.IsOpen(last.ClosedAt) || IsHeld(key, last.ClosedAt);
         _held.Add((key, opened));
         return true;
     }
@@ -97,7 +124,7 @@ public sealed partial class GroupState
         var key = opening.Key;
         if (_moves.SettledBefore(key, opening.Move, index) is not null) return;
         var kind = opening.Record is null ? MoveMarkKind.CalledOff : MoveMarkKind.Opened;
-        Mark(key, new MoveMark(index, kind, opening.Move, opening.From, opening.FromSites, opening.ClosedAt), effects);
+        Mark(key, new MoveMark(index, kind, opening.Move, opening.From, opening.FromSites, opening.ClosedAt) { Former = opening.Former }, effects);
         if (opening.Record is not { } record) return;
         effects.Add(new ReplicantOpened(record, opening.From));
         for (var part = 0; part < opening.Copies.Length; part++)
@@ -125,8 +152,9 @@ public sealed partial class GroupState
         effects.Add(new Marked(new ReplicantMoves(move.Key, _moves.MarksOf(move.Key))));
         if (sites.Contains(self) && move.To.Contains(self)) effects.Add(new ReplicantHandedOver(move, moved.OpenedAt));
         if (move.Closing.DeletesReplica) DeleteReplicas(index, move, effects);
-        else if (sites.Contains(self) && !move.To.Contains(self)) _leaving.Add(move.Key);
+        else if (sites.Contains(self) && !move.To.Contains(self)) _leaving[move.Key] = move.Index;
         LeaveIfDone(move.Key, effects);
+        if (QueueOf(move.Key) is [var first, ..]) CarryOutNext(first, effects);
     }
 
     private void DeleteReplicas(long index, MoveState move, List<Effect> effects)
@@ -137,14 +165,14 @@ public sealed partial class GroupState
         if (state.IsFinished) return;
         Add(state, index);
         if (state.IsFinished) Leave(state, effects);
-        else CarryOutNext(state, effects);
     }
 
+    // It may be back by then, and what the table has is what came back.
     private void LeaveIfDone(ReplicantKey key, List<Effect> effects)
     {
-        if (_leaving.Count == 0 || !_leaving.Contains(key) || QueueOf(key).Any(one => one.IsOpenAt(self))) return;
+        if (_leaving.Count == 0 || !_leaving.TryGetValue(key, out var closedAt) || QueueOf(key).Any(one => one.IsOpenAt(self))) return;
         _leaving.Remove(key);
-        effects.Add(new ReplicantLeft(key));
+        if (_moves.OpenedBefore(key, long.MaxValue) is not { } opened || opened.Index < closedAt) effects.Add(new ReplicantLeft(key));
     }
 
     private void Mark(ReplicantKey key, MoveMark mark, List<Effect> effects)

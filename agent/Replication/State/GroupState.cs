@@ -116,7 +116,11 @@ public sealed partial class GroupState(
         _open[(state.Index, state.Part)] = state;
         var key = QueueKey(state);
         if (!_queues.TryGetValue(key, out var queue)) _queues[key] = queue = [];
-        queue.Add(state);
+
+        // A deletion that the end of a move brings has its place where the move began: the replicant may be back by then.
+        var at = state.Index < index ? queue.FindIndex(one => one.Index > state.Index) : -1;
+        if (at < 0) queue.Add(state);
+        else queue.Insert(at, state);
         Track(state);
     }
 

@@ -23,6 +23,9 @@ internal sealed class Moves(string self, Func<ReplicantKey, ReplicantMoves?> kep
     /// <summary>Index of the oldest of them; null for none.</summary>
     public long? OldestOpen => _open.Count == 0 ? null : _open.First().Key;
 
+    /// <summary>Whether the move that a closing entry began is not over.</summary>
+    public bool IsOpen(long closedAt) => _open.ContainsKey(closedAt);
+
     /// <summary>The move of a replicant that is not over; null for none.</summary>
     public MoveState? OpenOf(ReplicantKey key) => _open.Values.FirstOrDefault(move => move.Key == key);
 
@@ -48,25 +51,29 @@ internal sealed class Moves(string self, Func<ReplicantKey, ReplicantMoves?> kep
         MarksOf(key).FirstOrDefault(mark => mark.Index < index && mark.Move == move && mark.Kind is MoveMarkKind.Opened or MoveMarkKind.CalledOff);
 
     /// <summary>
-    /// The opening for which an operation waits here, since this site may still have to carry out what was proposed in the
-    /// group before; null when there is none.
+    /// The opening after which an operation waits here, since this site may still have to carry out what was proposed in the
+    /// group before, or where it had the replicant last; null when there is none.
     /// </summary>
     /// <param name="key">The replicant.</param>
     /// <param name="index">Index of the operation: a replicant may have come more than once.</param>
     public MoveMark? HeldBy(ReplicantKey key, long index) =>
-        MarksOf(key).LastOrDefault(mark => mark.Kind == MoveMarkKind.Opened && mark.Index <= index) is { } opened
-        && opened.OtherSites.Contains(self) && !_drained.Contains((key, opened.Index)) ? opened : null;
+        OpenedBefore(key, index + 1) is { } opened && opened.LastAt(self) is not null && !_drained.Contains((key, opened.Index)) ? opened : null;
 
-    /// <summary>All that was proposed in the group before an opening is done here.</summary>
+    /// <summary>The last opening before an entry; null for none.</summary>
+    public MoveMark? OpenedBefore(ReplicantKey key, long index) => OpenedBefore(MarksOf(key), index);
+
+    private static MoveMark? OpenedBefore(ImmutableArray<MoveMark> marks, long index) => marks.LastOrDefault(mark => mark.Kind == MoveMarkKind.Opened && mark.Index < index);
+
+    /// <summary>All for which the operations after an opening wait is done here.</summary>
     public void Release(ReplicantKey key, MoveMark opened) => _drained.Add((key, opened.Index));
 
-    /// <summary>Notes a mark; once, also when its entry is applied again.</summary>
+    /// <summary>Notes a mark; once, also when its entry is applied again. The last opening stays: it says which sites had the replicant before.</summary>
     public void Add(ReplicantKey key, MoveMark mark)
     {
         var marks = MarksOf(key);
         if (marks.Any(known => known.Index == mark.Index)) return;
         marks = [.. marks.Add(mark).OrderBy(one => one.Index)];
-        _marks[key] = marks.Length > Bounds.MoveMarksKept ? marks[^Bounds.MoveMarksKept..] : marks;
+        _marks[key] = marks.Length > Bounds.MoveMarksKept ? marks.RemoveAt(marks[0] == OpenedBefore(marks, long.MaxValue) ? 1 : 0) : marks;
     }
 
     /// <summary>Takes in marks from a snapshot.</summary>

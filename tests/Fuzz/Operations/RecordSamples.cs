@@ -49,7 +49,10 @@ internal static class RecordSamples
 
     /// <summary>Comings and goings of each kind.</summary>
     public static ReplicantMoves Moves { get; } = new(
-        Key, [.. Enum.GetValues<MoveMarkKind>().Select((kind, at) => new MoveMark(at + 1, kind, Id, new GroupId(new UInt128(5, 6)), ["Site1", "Site3"], at))]);
+        Key, [.. Enum.GetValues<MoveMarkKind>().Select((kind, at) => new MoveMark(at + 1, kind, Id, new GroupId(new UInt128(5, 6)), ["Site1", "Site3"], at)
+        {
+            Former = kind == MoveMarkKind.Opened ? [new FormerSite("Site2", ["Site1", "Site2"], 4)] : [],
+        })]);
 
     /// <summary>Entries of every tag, and of those that differ much within one.</summary>
     public static IReadOnlyList<GroupEntry> Entries { get; } =
@@ -64,7 +67,10 @@ internal static class RecordSamples
         new ResolvedEntry(Id, "Site2", Resolve.Retry),
         new ResolvedEntry(Id, "Site2", Resolve.Done, "local-7", "meta"),
         Closing,
-        new OpeningEntry(Id, Key, new GroupId(new UInt128(3, 4)), Sites, 5, Replicant, "", [Operation, Operation with { Kind = OperationKind.Update, Method = "PUT" }]),
+        new OpeningEntry(Id, Key, new GroupId(new UInt128(3, 4)), Sites, 5, Replicant, "", [Operation, Operation with { Kind = OperationKind.Update, Method = "PUT" }])
+        {
+            Former = [new FormerSite("Site4", ["Site1", "Site2", "Site4"], 3)],
+        },
         new OpeningEntry(Id, Key, new GroupId(new UInt128(3, 4)), Sites, 5, null, "the service refused", []),
         new MovedEntry(Id, Key, 6),
         new FreedEntry(Id, Key),

@@ -82,7 +82,7 @@ internal sealed class RecordTarget : IFuzzTarget
     private static int CheckMoves(ReadOnlyMemory<byte> bytes)
     {
         if (ReplicantMoves.Decode(bytes) is not { } moves) return 1;
-        Demand(moves.Marks.Length <= Bounds.MoveMarksKept && moves.Marks.All(mark => mark.OtherSites.Length <= Bounds.GroupSitesMax), "marks past their bounds");
+        Demand(moves.Marks.Length <= Bounds.MoveMarksKept && moves.Marks.All(mark => mark.OtherSites.Length <= Bounds.GroupSitesMax && mark.Former.Length <= Bounds.FormerSitesMax), "marks past their bounds");
         Equal(Convert.ToHexString(bytes.Span), Convert.ToHexString(moves.Encode().Span), "a replicant's moves written again");
         return moves.Marks.Aggregate(2, (all, mark) => HashCode.Combine(all, mark.Kind));
     }

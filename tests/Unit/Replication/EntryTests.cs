@@ -41,7 +41,10 @@ public sealed class EntryTests
         Gen.Select(Id, Name, Name).Select(GroupEntry (t) => new ResolvedEntry(t.Item1, t.Item2, Resolve.Done, t.Item3, t.Item2)),
         Gen.Select(AnyOperation, Name.Array[1, 3], Gen.Bool).Select(GroupEntry (t) => new ClosingEntry(t.Item1 with { Kind = OperationKind.Move }, [.. t.Item2], t.Item3)),
         Gen.Select(AnyOperation, Name.Array[1, 3], Gen.Bool).Select(GroupEntry (t) => new OpeningEntry(
-            t.Item1.Id, t.Item1.Replicant, GroupId.Of(t.Item2), [.. t.Item2], 7, t.Item3 ? RecordOf(t.Item1) : null, t.Item3 ? "" : "called off", t.Item3 ? [t.Item1] : [])),
+            t.Item1.Id, t.Item1.Replicant, GroupId.Of(t.Item2), [.. t.Item2], 7, t.Item3 ? RecordOf(t.Item1) : null, t.Item3 ? "" : "called off", t.Item3 ? [t.Item1] : [])
+        {
+            Former = t.Item3 ? [new FormerSite(t.Item2[0], [.. t.Item2], 3)] : [],
+        }),
         Gen.Select(Id, Key).Select(GroupEntry (t) => new MovedEntry(t.Item1, t.Item2, 9)),
         Gen.Select(Id, Key).Select(GroupEntry (t) => new FreedEntry(t.Item1, t.Item2)),
         Name.Select(GroupEntry (site) => new RemovedEntry(site)));

@@ -112,6 +112,23 @@ public sealed class FormerSitesTests : IAsyncLifetime
         Assert.Equal((1, 1, 0), (_sites["Site1"].All.Count, _sites["Site2"].All.Count, _sites["Site3"].All.Count));
     }
 
+    // Its own resource of that name is what the replica was that it was left with.
+    [Fact]
+    public async Task What_was_asked_of_it_before_a_site_knew_that_it_has_left_changes_nothing_when_it_is_deleted()
+    {
+        _sites.Lose("Site2");
+        var late = _sites.PutAsync("Site2", "web", "late");
+        var (status, told) = await _sites.TellAsync("Site1", MovingSites.SitesOf("web"), HttpMethod.Post, ("remove", "Site2"), ("replica", "keep"));
+        Assert.True(status == 200, told.ToString());
+        Assert.Equal("200", MovingSites.Status(await _sites.AskAsync("Site1", "DELETE", $"{MovingSites.Pods}/web")));
+        _sites.Return("Site2");
+        var answer = await late;
+        Assert.True(MovingSites.Status(answer) == "409", answer.ToString());
+        Assert.Contains("is deleted there", answer.Body, StringComparison.Ordinal);
+        await _sites.QuietAsync();
+        Assert.DoesNotContain("late", _sites["Site2"].All["web"], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_delete_that_is_not_done_at_a_former_site_keeps_the_name()
     {

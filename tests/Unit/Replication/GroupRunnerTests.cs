@@ -224,6 +224,27 @@ public sealed class GroupRunnerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task What_a_site_has_lost_of_a_former_group_is_waited_for_until_nobody_can_bring_it_back()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (runner, _) = all.Sites[2].ByHand();
+        var create = all.Create(1, "Site1", "a") with { Replicant = new ReplicantKey("numbers", "/v1/things", "m") };
+        var record = new ReplicantRecord { Key = create.Replicant, Resource = "things", Group = runner.Founding.Id, CreatedBy = new OperationId(7) };
+        await runner.ApplyAsync(1, new OpeningEntry(new OperationId(9), create.Replicant, GroupId.Of(["Site1", "Site2"]), ["Site1", "Site2"], 4, record, "", [create])
+        {
+            Former = [new FormerSite("Site3", ["Site3", "Site4"], 5)],
+        }.Encode(), true);
+        Assert.Empty(runner.Look(state => state.AllHere().ToArray()));
+        runner.ReleaseDrained();
+        Assert.Single(runner.Look(state => state.Held));
+        Assert.Contains("Site3 has lost what it knew of that group", runner.WhyWaiting(runner.Look(state => state.Open.Single())), StringComparison.Ordinal);
+        all.Gone.Add("Site4");
+        runner.ReleaseDrained();
+        Assert.Single(runner.Look(state => state.AllHere().ToArray()));
+        Assert.Null(runner.WhyWaiting(runner.Look(state => state.Open.Single())));
+    }
+
+    [Fact]
     public async Task A_snapshot_takes_the_place_of_what_the_table_could_not_take_in()
     {
         using var all = new SimulatedReplicas(1);

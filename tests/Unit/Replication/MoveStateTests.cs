@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Cheops.Agent.Replication.State;
+using Cheops.Proto;
 using Cheops.Proto.Operations;
 using CsCheck;
 
@@ -8,12 +9,12 @@ namespace Cheops.Tests.Unit.Replication;
 /// <summary>Replicants that move between groups: one order at every site, whatever each has seen of each log.</summary>
 public sealed class MoveStateTests
 {
-    private static readonly ReplicantKey Key = new("shop", "/items", "a");
-    private static readonly ImmutableArray<string> Two = ["Site1", "Site2"];
-    private static readonly ImmutableArray<string> Three = ["Site1", "Site2", "Site3"];
-    private static readonly ServiceResult Fine = new(200, "", "");
+    internal static readonly ReplicantKey Key = new("shop", "/items", "a");
+    internal static readonly ImmutableArray<string> Two = ["Site1", "Site2"];
+    internal static readonly ImmutableArray<string> Three = ["Site1", "Site2", "Site3"];
+    internal static readonly ServiceResult Fine = new(200, "", "");
 
-    private static Operation Make(UInt128 id, string origin, OperationKind kind = OperationKind.Update) => new()
+    internal static Operation Make(UInt128 id, string origin, OperationKind kind = OperationKind.Update) => new()
     {
         Id = new OperationId(id),
         Kind = kind,
@@ -25,9 +26,9 @@ public sealed class MoveStateTests
         Target = "/items/a",
     };
 
-    private static ClosingEntry Closing(UInt128 id, ImmutableArray<string> to, bool deletes = false) => new(Make(id, "Site1", OperationKind.Move), to, deletes);
+    internal static ClosingEntry Closing(UInt128 id, ImmutableArray<string> to, bool deletes = false) => new(Make(id, "Site1", OperationKind.Move), to, deletes);
 
-    private static OpeningEntry Opening(MoveState move, bool isCalledOff = false)
+    internal static OpeningEntry Opening(MoveState move, bool isCalledOff = false)
     {
         var isNew = move.To.Any(site => !move.From.Contains(site));
         var record = new ReplicantRecord { Key = Key, Resource = "items", Group = GroupId.Of(move.To.AsSpan()), CreatedBy = new OperationId(1) };
@@ -36,7 +37,7 @@ public sealed class MoveStateTests
             isNew && !isCalledOff ? [Make(move.Id.Value + 1, move.Staying[0], OperationKind.Create)] : []);
     }
 
-    private static List<Effect> Apply(GroupState state, long index, GroupEntry entry)
+    internal static List<Effect> Apply(GroupState state, long index, GroupEntry entry)
     {
         var effects = new List<Effect>();
         state.Apply(index, entry, effects);
@@ -172,243 +173,106 @@ public sealed class MoveStateTests
         Assert.Equal(first.MoveOf(Key)!.Index, again.MoveOf(Key)!.Index);
     }
 
+    [Fact]
+    public void What_opens_it_says_where_each_site_had_it_last()
+    {
+        var state = new GroupState("Site1", ["Site1", "Site3"]);
+        FormerSite[] before = [new("Site2", Two, 7), new("Site3", Three, 9), new("Site4", ["Site1", "Site4"], 5)];
+        Apply(state, 1, Opening(new MoveState(4, Closing(10, ["Site1", "Site3"]), ["Site1"])) with { Former = [.. before] });
+        Apply(state, 2, Closing(20, ["Site1"]));
+        Assert.Equal(["Site2 7", "Site4 5", "Site3 2"], state.FormerAfter(state.MoveOf(Key)!).Select(one => $"{one.Site} {one.ClosedAt}"));
+
+        // Moves that are called off do not make the group forget it.
+        for (var index = 3; index < 3 + (2 * Bounds.MoveMarksKept); index += 2)
+        {
+            Apply(state, index, new MovedEntry(state.MoveOf(Key)!.Id, Key, 0));
+            Apply(state, index + 1, Closing((UInt128)(20 + index), Three));
+        }
+
+        Assert.Equal(["Site2 7", "Site4 5"], state.FormerAfter(state.MoveOf(Key)!).Select(one => $"{one.Site} {one.ClosedAt}"));
+    }
+
+    // In the group where it has to do it the site may not know yet that it was left out, or what of.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_copy_of_a_site_that_is_added_again_waits_until_it_has_done_what_it_was_left_with(bool deletes)
+    {
+        var (left, again) = (new GroupState("Site2", Two), new GroupState("Site2", Three));
+        var opening = Opening(new MoveState(4, Closing(10, Three), ["Site1", "Site3"])) with { Former = [new FormerSite("Site2", Two, 2)] };
+        Assert.DoesNotContain(Apply(again, 1, opening), effect => effect is CarryOut);
+        var (key, opened) = again.Held.Single();
+        Assert.Equal("Site1 & Site2", string.Join(" & ", again.WaitsFor(again.Open.Single())!.Sites));
+
+        Apply(left, 1, new ProposedEntry(Make(1, "Site2")));
+        Apply(left, 2, Closing(2, ["Site1"], deletes));
+        Assert.False(left.IsOver(key, opened));
+        Apply(left, 3, new OutcomeEntry(new OperationId(1), "Site2", Decision.Accepted, "", Fine));
+        Assert.False(left.IsOver(key, opened));
+        Apply(left, 4, new MovedEntry(new OperationId(2), Key, 1));
+        Assert.Equal(!deletes, left.IsOver(key, opened));
+        Apply(left, 5, new AppliedEntry(new OperationId(2), "Site2", SiteResult.Applied, Fine));
+        Assert.True(left.IsOver(key, opened));
+        Assert.Equal(OperationKind.Create, again.Release(key, opened)!.Operation.Kind);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_site_that_is_back_in_the_same_group_before_its_leaving_is_over_does_what_it_was_left_with_first(bool deletes)
+    {
+        var state = new GroupState("Site2", Two);
+        Apply(state, 1, new ProposedEntry(Make(1, "Site1")));
+        Apply(state, 2, Closing(2, ["Site1"], deletes));
+        Apply(state, 3, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "", Fine));
+        Apply(state, 4, new AppliedEntry(new OperationId(1), "Site2", SiteResult.Applied, Fine));
+        Apply(state, 5, Opening(new MoveState(9, Closing(10, Two), ["Site1"])) with { Former = state.FormerAfter(state.MoveOf(Key)!) });
+        Assert.Empty(state.AllHere());
+        var effects = Apply(state, 6, new MovedEntry(new OperationId(2), Key, 8));
+        if (deletes)
+        {
+            Assert.Equal(OperationKind.Delete, effects.OfType<CarryOut>().Single().Operation.Kind);
+            effects = Apply(state, 7, new AppliedEntry(new OperationId(2), "Site2", SiteResult.Applied, Fine));
+        }
+
+        // What the table has is what came back.
+        Assert.DoesNotContain(effects, effect => effect is ReplicantLeft or ReplicantGone);
+        Assert.Equal(OperationKind.Create, effects.OfType<CarryOut>().Single().Operation.Kind);
+        Assert.Empty(state.Held);
+    }
+
+    [Fact]
+    public void A_site_that_is_back_in_the_same_group_waits_for_the_group_before_as_it_did_then()
+    {
+        var state = new GroupState("Site2", Two);
+        Apply(state, 1, Opening(new MoveState(4, Closing(10, Two), Three)));
+        Apply(state, 2, Closing(20, ["Site1"]));
+        var former = state.FormerAfter(state.MoveOf(Key)!);
+        Apply(state, 3, new MovedEntry(new OperationId(20), Key, 8));
+        Apply(state, 4, Opening(new MoveState(9, Closing(30, Two), ["Site1"])) with { Former = former });
+        Assert.Empty(state.AllHere());
+        Assert.Equal(4, state.Held.Single().Opened.ClosedAt);
+        Assert.Equal(OperationKind.Create, state.Release(Key, state.Held.Single().Opened)!.Operation.Kind);
+    }
+
     // Sites take each log at their own pace; the replicant is moved to and fro, by anybody, and moves are completed by anybody.
     [Fact]
     public void Every_site_of_the_last_group_has_carried_out_everything_once_in_one_order() =>
         Gen.Int[0, int.MaxValue].Sample(seed => new MovingMesh(seed).Run(), iter: 1_000);
 
-    private sealed class Group(ImmutableArray<string> sites)
-    {
-        public ImmutableArray<string> Sites { get; } = sites;
+    // One of them is far behind most of the time, and the replicant moves more often.
+    [Fact]
+    public void So_it_is_where_a_site_lags_behind() =>
+        Gen.Int[0, int.MaxValue].Sample(seed => new MovingMesh(seed, hasLaggard: true).Run(), iter: 1_000);
 
-        public List<GroupEntry> Log { get; } = [];
-
-        public Dictionary<string, GroupState> States { get; } = sites.ToDictionary(site => site, site => new GroupState(site, sites));
-
-        public Dictionary<string, int> Applied { get; } = sites.ToDictionary(site => site, _ => 0);
-
-        public Dictionary<string, Table> Tables { get; } = sites.ToDictionary(site => site, _ => new Table());
-
-        // How much of the log a site had when it was started: what stands there may be done by now.
-        public Dictionary<string, int> Seen { get; } = sites.ToDictionary(site => site, _ => 0);
-
-        public void Checkpoint(string site)
-        {
-            var table = Tables[site];
-            (table.DurableMarks, table.ReplayFrom) = (table.Marks, (int)(States[site].OldestNeeded ?? Math.Max(Applied[site] + 1, table.ReplayFrom)));
-        }
-
-        public void Crash(string site)
-        {
-            var table = Tables[site];
-            (table.Marks, Applied[site], Seen[site]) = (table.DurableMarks, table.ReplayFrom - 1, Log.Count);
-            States[site] = new GroupState(site, Sites, key => key == Key ? table.Marks : null);
-        }
-    }
-
-    private sealed class Table
-    {
-        public ReplicantMoves? Marks { get; set; }
-
-        public ReplicantMoves? DurableMarks { get; set; }
-
-        public int ReplayFrom { get; set; } = 1;
-    }
-
-    private sealed class MovingMesh
-    {
-        private readonly int _seed;
-        private readonly Random _random;
-        private readonly Dictionary<string, Group> _groups = [];
-        private readonly Dictionary<string, string> _views = [];
-        private readonly Dictionary<string, Queue<(Group Group, CarryOut Next)>> _todo = Three.ToDictionary(site => site, _ => new Queue<(Group, CarryOut)>());
-        private readonly HashSet<(string Site, string, UInt128, bool)> _begun = [];
-        private readonly Dictionary<string, List<int>> _done = Three.ToDictionary(site => site, _ => new List<int>());
-        private readonly Dictionary<UInt128, List<int>> _copied = [];
-        private readonly List<(string Site, Group Group, OperationId Id, int Number)> _waiting = [];
-        private readonly HashSet<int> _accepted = [];
-        private int _numbers;
-        private int _ids = 1000;
-
-        public MovingMesh(int seed)
-        {
-            (_seed, _random) = (seed, new Random(seed));
-            var first = GroupOf(Two);
-            foreach (var site in Two) _views[site] = Name(first.Sites);
-        }
-
-        private static string Name(ImmutableArray<string> sites) => string.Join('&', sites);
-
-        private Group GroupOf(ImmutableArray<string> sites) => _groups.TryGetValue(Name(sites), out var group) ? group : _groups[Name(sites)] = new Group(sites);
-
-        public void Run()
-        {
-            for (var step = 0; step < 400; step++) Step(mayBegin: true);
-            for (var step = 0; step < 20_000 && !IsQuiet; step++) Step(mayBegin: false);
-            Check();
-        }
-
-        private bool IsQuiet => _waiting.Count == 0 && _todo.Values.All(todo => todo.Count == 0)
-            && _groups.Values.All(group => group.Applied.Values.All(applied => applied == group.Log.Count) && group.States.Values.All(state => !state.Moving.Any() && state.Held.IsEmpty));
-
-        private void Step(bool mayBegin)
-        {
-            var site = Three[_random.Next(3)];
-            var groups = _groups.Values.Where(group => group.Sites.Contains(site)).ToArray();
-            if (groups.Length == 0) return;
-            var group = groups[_random.Next(groups.Length)];
-            switch (_random.Next(mayBegin ? 8 : 5))
-            {
-                case 0 when group.Applied[site] < group.Log.Count:
-                    Take(site, group);
-                    break;
-                case 1 when _todo[site].TryDequeue(out var next):
-                    CarryOut(site, next.Group, next.Next);
-                    break;
-                case 2:
-                    foreach (var (key, opened) in group.States[site].Held)
-                    {
-                        var before = _groups[Name(opened.OtherSites)];
-                        if (before.Applied[site] >= opened.ClosedAt && before.States[site].IsDrained(key, opened.ClosedAt, site) && group.States[site].Release(key, opened) is { } released)
-                            Enqueue(site, group, released);
-                    }
-
-                    break;
-                case 3:
-                    Complete(site, group);
-                    break;
-                case 4:
-                    PassOn(site);
-                    break;
-                case 5 when _views.TryGetValue(site, out var view):
-                    Propose(site, _groups[view], ++_numbers);
-                    break;
-                case 6 when _views.TryGetValue(site, out var at) && _random.Next(8) == 0:
-                    var sites = _groups[at].Sites;
-                    var changed = Three[_random.Next(3)];
-                    var to = sites.Contains(changed) ? sites.Remove(changed) : [.. sites.Add(changed).Order(StringComparer.Ordinal)];
-                    if (to.Length > 0) _groups[at].Log.Add(Closing((UInt128)(_ids += 10), to, _random.Next(2) == 0));
-                    break;
-                case 7 when _random.Next(4) == 0:
-                    foreach (var one in groups) one.Checkpoint(site);
-                    break;
-                case 7 when _random.Next(4) == 0:
-                    Crash(site, groups);
-                    break;
-            }
-        }
-
-        private void Crash(string site, Group[] groups)
-        {
-            foreach (var one in groups) one.Crash(site);
-            _todo[site].Clear();
-            _begun.RemoveWhere(one => one.Site == site);
-            _waiting.RemoveAll(one => one.Site == site);
-        }
-
-        private void Propose(string site, Group group, int number)
-        {
-            var id = new OperationId((UInt128)(_ids += 10));
-            group.Log.Add(new ProposedEntry(Make(id.Value, site) with { AtUnixMs = number }));
-            _waiting.Add((site, group, id, number));
-        }
-
-        private void Take(string site, Group group)
-        {
-            var index = ++group.Applied[site];
-            foreach (var effect in Apply(group.States[site], index, group.Log[index - 1]))
-            {
-                if (effect is CarryOut next) Enqueue(site, group, next);
-                if (effect is Marked marked) group.Tables[site].Marks = marked.Moves;
-                if (effect is ReplicantOpened) _views[site] = Name(group.Sites);
-                if (effect is ReplicantLeft or ReplicantGone) _views.Remove(site);
-            }
-        }
-
-        private void Enqueue(string site, Group group, CarryOut next)
-        {
-            if (_begun.Add((site, Name(group.Sites), next.Operation.Id.Value, next.Decides))) _todo[site].Enqueue((group, next));
-        }
-
-        private void CarryOut(string site, Group group, CarryOut next)
-        {
-            var id = next.Operation.Id;
-            if (next.Operation.Index <= group.Seen[site] && group.Applied[site] < group.Log.Count)
-            {
-                _todo[site].Enqueue((group, next));
-                return;
-            }
-
-            if (group.States[site].NextHere(next.Operation) is not { } now || now.Operation != next.Operation || now.Decides != next.Decides)
-            {
-                _begun.Remove((site, Name(group.Sites), id.Value, next.Decides));
-                return;
-            }
-
-            var number = (int)next.Operation.AtUnixMs;
-            if (next.Operation.Kind == OperationKind.Create) (_done[site], number) = ([.. _copied[id.Value - 1]], 0);
-            else if (next.Operation.Kind == OperationKind.Delete) (_done[site], number) = ([], 0);
-            if (!next.Decides)
-            {
-                if (number > 0) _done[site].Add(number);
-                group.Log.Add(new AppliedEntry(id, site, SiteResult.Applied, Fine));
-                return;
-            }
-
-            var isAccepted = _random.Next(4) > 0;
-            if (isAccepted)
-            {
-                _done[site].Add(number);
-                Assert.True(_accepted.Add(number), $"seed {_seed}: {number} was decided twice");
-            }
-
-            group.Log.Add(new OutcomeEntry(id, site, isAccepted ? Decision.Accepted : Decision.Refused, "", Fine));
-        }
-
-        // Whoever may completes it, also twice; sometimes it is called off.
-        private void Complete(string site, Group group)
-        {
-            var state = group.States[site];
-            if (state.Moving.FirstOrDefault() is not { } move || !move.Staying.Contains(site) || !state.IsDrained(Key, move.Index, site)) return;
-            var to = GroupOf(move.To);
-            if (to.States[site].SettledOf(Key, move.Id) is { } settled)
-            {
-                group.Log.Add(new MovedEntry(move.Id, Key, settled.Kind == MoveMarkKind.Opened ? settled.Index : 0));
-                return;
-            }
-
-            if (to.Applied[site] < to.Log.Count) return;
-            var opening = Opening(move, isCalledOff: _random.Next(10) == 0);
-            to.Log.Add(opening);
-            if (_copied.TryGetValue(move.Id.Value, out var before)) Assert.Equal(before, _done[site]);
-            if (opening.Record is not null) _copied.TryAdd(move.Id.Value, [.. _done[site]]);
-        }
-
-        private void PassOn(string site)
-        {
-            foreach (var one in _waiting.Where(one => one.Site == site).ToArray())
-            {
-                if (!one.Group.States[site].TryFind(one.Id, out var state) || state.Decision is null) continue;
-                var isMoved = state.Decision == Decision.Moved;
-                if (isMoved && one.Group.States[site].MoveOf(Key) is not null) continue;
-                _waiting.Remove(one);
-                if (!isMoved) continue;
-                var last = one.Group.States[site].LastMarkOf(Key);
-                if (last is not { Kind: MoveMarkKind.Closed }) Propose(site, one.Group, one.Number);
-                else if (last.OtherSites.Contains(site)) Propose(site, GroupOf(last.OtherSites), one.Number);
-            }
-        }
-
-        private void Check()
-        {
-            Assert.True(IsQuiet, $"seed {_seed}: not everything is over");
-            var last = _groups.Values.Single(group => group.States.Values.First().LastMarkOf(Key) is { Kind: MoveMarkKind.Opened or MoveMarkKind.Returned }
-                || (group.States.Values.First().LastMarkOf(Key) is null && Name(group.Sites) == Name(Two)));
-            foreach (var site in last.Sites)
-            {
-                Assert.True(_done[last.Sites[0]].SequenceEqual(_done[site]), $"seed {_seed}: {string.Join(' ', _done[last.Sites[0]])} at {last.Sites[0]}, {string.Join(' ', _done[site])} at {site}");
-                Assert.True(_accepted.Order().SequenceEqual(_done[site].Order()), $"seed {_seed}: not what was accepted at {site}");
-            }
-        }
-    }
+    // In each of them a site is added again that has not done, and mostly does not know yet, what it was left with. What went wrong:
+    // 1. it did that after the copy; 2. the deletion came into the queue behind the copy, in the same group, also in the last;
+    // 3. it took the leaving for over before it knew of the deletion; 4. it let go of the replicant when it was back.
+    [Theory]
+    [InlineData(216553129, true)]
+    [InlineData(447130503, true)]
+    [InlineData(185020253, true)]
+    [InlineData(921258475, true)]
+    [InlineData(23010920, false)]
+    public void A_seed_that_failed_once_does_not_fail_again(int seed, bool hasLaggard) => new MovingMesh(seed, hasLaggard).Run();
 }

@@ -122,6 +122,9 @@ internal sealed class MovingSites : IAsyncDisposable
         /// <summary>Whether it has no time now for any change.</summary>
         public bool IsBusy { get; set; }
 
+        /// <summary>Whether it takes no delete now.</summary>
+        public bool KeepsAll { get; set; }
+
         /// <summary>Whether it never answers a change.</summary>
         public bool Hangs { get; set; }
 
@@ -139,6 +142,7 @@ internal sealed class MovingSites : IAsyncDisposable
             var words = asked.FirstLine.Split(' ');
             if (Hangs && words[0] != "GET") return new TaskCompletionSource<string?>().Task;
             if (IsBusy && words[0] != "GET") return Task.FromResult<string?>(SimulatedSites.Answer(503, "{}"));
+            if (KeepsAll && words[0] == "DELETE") return Task.FromResult<string?>(SimulatedSites.Answer(429, "{}"));
             lock (_pods) return Task.FromResult<string?>(Answer(words[0], words[1].Split('?')[0], asked.Content));
         }
 

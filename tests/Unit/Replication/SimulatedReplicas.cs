@@ -49,6 +49,9 @@ internal sealed class SimulatedReplicas : IDisposable
 
     public ImmutableArray<Site> Sites { get; }
 
+    /// <summary>Sites that are not of the mesh any more.</summary>
+    public HashSet<string> Gone { get; } = [];
+
     public ConcurrentQueue<string> Warnings { get; } = new();
 
     public void Dispose()
@@ -241,6 +244,7 @@ internal sealed class SimulatedReplicas : IDisposable
                 Contents = contents,
                 Time = all._time,
                 Lines = lines,
+                IsOfMesh = other => !all.Gone.Contains(other),
                 Host = host,
                 Checkpoint = CheckpointAsync,
                 EarlierRunOver = Task.Delay(TimeSpan.FromMilliseconds(Bounds.AbandonedTimeMaxMs), all._time, closing),
