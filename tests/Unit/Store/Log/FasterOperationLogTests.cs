@@ -228,6 +228,21 @@ public sealed class FasterOperationLogTests : OperationLogContract, IDisposable
     }
 
     [Fact]
+    public async Task What_stands_behind_lost_records_is_not_taken_for_the_next_one()
+    {
+        // FASTER takes the zeros for a page's end, and goes on with the next page.
+        var positions = await FillAsync(100);
+        LetSlotsTell();
+        _disk = _disk.Crash(new Random(1));
+        await Log.DisposeAsync();
+        _disk.Write(0, positions[10], new byte[Small.PageSize - (positions[10] & (Small.PageSize - 1))]);
+        var found = new List<(long Position, ulong Index)>();
+        Log = Open((long position, in Proto.Operations.LogRecord record, ReadOnlySpan<byte> _) => found.Add((position, record.Index)));
+        Assert.Equal(positions.Take(10), found.Select(f => f.Position));
+        Assert.Equal((LogDamageReason.Missing, 90L), (Log.Recovery.Damage?.Reason, Log.Recovery.Damage?.RecordsLost));
+    }
+
+    [Fact]
     public async Task A_lost_segment_is_told()
     {
         var positions = await FillAsync(500);
