@@ -54,6 +54,67 @@ public sealed class HostileLinkTests(ITestOutputHelper output)
             iter: 10,
             writeLine: output.WriteLine);
 
+    [Fact]
+    public void An_opening_is_late_by_when_it_was_sent_and_one_of_a_former_life_is_none()
+    {
+        var mesh = new SimulatedMesh(7, "Site1", "Site2");
+        mesh.Simulator.Run(async () =>
+        {
+            var executed = 0;
+            mesh.Start("Site1", _ =>
+            {
+                executed++;
+                return Task.CompletedTask;
+            });
+            var peer = mesh.Links.Connect("Site2", "Site1");
+            Frame theirs = default;
+            var resets = new List<(ulong Stream, LinkError Error)>();
+            peer.Start(
+                (_, message) =>
+                {
+                    Frame.Read(message.Span, out var frame, out var payload);
+                    if (frame.Kind == FrameKind.Heartbeat) theirs = frame;
+                    if (frame.Kind == FrameKind.Reset) resets.Add((frame.Stream, (LinkError)payload[0]));
+                },
+                _ => { });
+            await mesh.Simulator.Until(() => theirs.Kind == FrameKind.Heartbeat);
+            for (var beat = 1UL; beat <= 3; beat++)
+            {
+                await SendAsync(FrameKind.Heartbeat, 0, 0, 20_000 + (uint)beat * 1000, theirs.FromSession, beat, new HeartbeatStatus { Echo = theirs.Offset }.Encode());
+                await mesh.Simulator.Wait(TimeSpan.FromSeconds(1));
+            }
+
+            Assert.Equal(SiteState.Up, mesh["Site1"].Sites.Single(site => site.Name == "Site2").State);
+            var head = new StreamHead { Service = "shop" }.Encode();
+            byte[] opening = [.. BitConverter.GetBytes(head.Length), .. head.Span];
+            await SendAsync(FrameKind.Open, 2, 1, 24_000, theirs.FromSession + 1, 0, opening);
+            await SendAsync(FrameKind.Open, 4, 1, 24_000 - Bounds.OpenTimeMaxMs - 1000, theirs.FromSession, 0, opening);
+            await SendAsync(FrameKind.Open, 6, 2, 24_000, theirs.FromSession, 0, opening);
+            await mesh.Simulator.Wait(TimeSpan.FromSeconds(1));
+            Assert.Equal(1, executed);
+            Assert.Equal([(4UL, LinkError.Late)], resets.Where(reset => reset.Stream != 6));
+
+            ValueTask SendAsync(FrameKind kind, ulong stream, ulong sequence, uint sentAt, uint to, ulong offset, ReadOnlyMemory<byte> payload)
+            {
+                var message = new byte[Frame.HeaderSize + payload.Length];
+                payload.CopyTo(message.AsMemory(Frame.HeaderSize));
+                new Frame
+                {
+                    Kind = kind,
+                    Epoch = theirs.Epoch,
+                    FromSession = 99,
+                    ToSession = to,
+                    TimeToLiveMs = Bounds.OpenTimeMaxMs,
+                    SentAtMs = sentAt,
+                    Stream = stream,
+                    Offset = offset,
+                    Sequence = sequence,
+                }.Write(message);
+                return peer.SendAsync(LinkLane.Control, message, 0, default);
+            }
+        });
+    }
+
     private static async Task<bool> TryAsync(SimulatedMesh mesh, int seed, int size)
     {
         var sent = new byte[size];
