@@ -48,8 +48,9 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
         var (thing, other) = (step.Thing, step.Other);
         if (world.PathOf(thing) is not { } path || world.Places.Lost.Contains(other)) return true;
 
-        // Where it is not to be tried what becomes of what names the sites of before.
-        if (!Changes.NameFormerSites(world.Scenario.Seed) && world.AreSitesNamed(thing)) return false;
+        // Where it is not to be tried what becomes of what names the sites of before. A replica that stays, of a thing that is deleted then, takes
+        // a change that names its site, and the other sites' services refuse it: rightly told as failed, and nothing that comes to rest.
+        if ((!Changes.NameFormerSites(world.Scenario.Seed) || !step.DeletesReplica) && world.AreSitesNamed(thing)) return false;
         if (SiteToAsk(step) is not { } site || await ListedAsync(site, path) is not { } now) return false;
         var isAdded = !now.Contains(other);
         if (isAdded && world.SiteNamed(other).Service.Of(thing).Any()) return true;
