@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Cheops.Agent.Interception;
 using Cheops.Agent.Profiles;
 using Cheops.Agent.Translation;
@@ -20,16 +21,40 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
         var operation = task.Operation;
         if (operation.Repetition == Repetition.Lookup) return await FindCreatedAsync(task, cancellation);
         if (operation.Repetition != Repetition.Idempotent) return default;
-        if (operation.Method == "DELETE")
-            return new Looked((await GetAsync(operation, requests.LocalPath(operation), cancellation))?.Status switch { 404 or 410 => true, < 400 => false, _ => null });
+        var path = requests.LocalPath(operation);
+        if (operation is { Method: "PUT", BodySize: > 0 } && !ReplicaRequests.IsJson(operation)) return await CompareAsync(task, path, cancellation);
+        if (await GetAsync(operation, path, cancellation) is not { } seen) return default;
+        if (operation.Method == "DELETE") return new Looked(seen.Status switch { 404 or 410 => true, < 400 => false, _ => null });
 
         // A representation, or a merge of one: what it says is there, or it was not executed. What the service itself changes
         // with every write is left aside.
+        if (seen.Status is 404 or 410) return await NotThereAsync(task, path, cancellation);
         var sent = requests.ForFollower(operation);
-        if (await GetAsync(operation, requests.LocalPath(operation), cancellation) is not { } seen) return default;
-        if (seen.Status is 404 or 410) return new Looked(false);
         if (sent.IsEmpty || seen.Status != 200) return default;
         return Representation.Covers(seen.Body, sent) is { } covers ? new Looked(covers, covers ? seen : null) : default;
+    }
+
+    // Data, such as an image's: they stand there byte for byte, or it is not told what became of them.
+    private async Task<Looked> CompareAsync(ExecutionTask task, string path, CancellationToken cancellation)
+    {
+        var operation = task.Operation;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var seen = await SeeAsync(operation, path, cancellation, piece =>
+        {
+            hash.AppendData(piece.Span);
+            return default;
+        });
+        if (seen.Answer is { Status: 404 or 410 }) return await NotThereAsync(task, path, cancellation);
+        if (seen.Answer is not { Status: 200 }) return default;
+        var sent = operation.BodyHash.IsEmpty ? SHA256.HashData(operation.Body.Span) : operation.BodyHash.Span;
+        return sent.SequenceEqual(hash.GetHashAndReset()) ? new Looked(true) : default;
+    }
+
+    // Not everything below an item that is written can be read: that it is not there tells something of the item alone.
+    private async Task<Looked> NotThereAsync(ExecutionTask task, string path, CancellationToken cancellation)
+    {
+        var item = requests.ItemPath(task);
+        return item == path || (await GetAsync(task.Operation, item, cancellation))?.Status is 404 or 410 ? new Looked(false) : default;
     }
 
     /// <summary>What stands at the operation's target here.</summary>
@@ -74,6 +99,6 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
     private async Task<KeptAnswer?> GetAsync(Operation operation, string target, CancellationToken cancellation) =>
         (await SeeAsync(operation, target, cancellation)).Answer;
 
-    private Task<ServiceReply> SeeAsync(Operation operation, string target, CancellationToken cancellation) => calls.SendAsync(
-        operation, mayRenew: true, caller => Task.FromResult((ReplicaRequests.Reading(operation, target, caller), (IAsyncDisposable?)null)), cancellation);
+    private Task<ServiceReply> SeeAsync(Operation operation, string target, CancellationToken cancellation, Func<ReadOnlyMemory<byte>, ValueTask>? take = null) => calls.SendAsync(
+        operation, mayRenew: true, caller => Task.FromResult((ReplicaRequests.Reading(operation, target, caller), (IAsyncDisposable?)null)), cancellation, take);
 }

@@ -34,8 +34,8 @@ internal sealed record ExecutionTask(
 /// <remarks>
 /// 1. What may have been executed is resolved by looking, before anything is sent. 2. For what looking cannot tell, a
 /// durable mark is made. 3. The request is sent. 4. What the service answers is judged: a deciding site tries once and
-/// looks when in doubt; a following site tries until it succeeds, is refused for good, or is in doubt. Whoever asks for a
-/// try decides when there is another one.
+/// looks when in doubt; a following site tries until it succeeds, is refused for good, or is in doubt. A refusal that answers a
+/// repetition is looked at too. Whoever asks for a try decides when there is another one.
 /// </remarks>
 internal sealed class Execution(string site, UserCalls calls, ReplicaRequests requests, Doubt doubt, Journal journal, TimeProvider time, Action<string> warn)
 {
@@ -104,12 +104,7 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
         var reply = await SendAsync(task, cancellation);
         if (reply.Kind == ReplyKind.Answered && IsDone(reply.Answer!, task.Operation.Kind, repeated: true)) return new(await DoneAsync(task, reply.Answer!.Status < 400 ? reply.Answer : Done(task)));
         var isRefused = reply.Kind == ReplyKind.Answered && IsRefusal(reply.Answer!.Status);
-        if (isRefused && isCaughtUp)
-        {
-            var refused = course.Refused(time.GetTimestamp());
-            if (!MayPass(reply.Answer!.Status, task.Operation) || time.GetElapsedTime(refused) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs))
-                return new(await RefusedHereAsync(task, reply.Answer, course.MayBeExecuted, cancellation));
-        }
+        if (isRefused && isCaughtUp && await RefusedHereAsync(task, course, reply, cancellation) is { } verdict) return new(verdict);
 
         task.Waits(Describe(reply));
         if (isRefused && !isCaughtUp) return Tried.AgainCaughtUp;
@@ -258,11 +253,21 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
                 ? await DoneAsync(task, found.Seen!, found.LocalId)
                 : null;
 
-    private async Task<Verdict> RefusedHereAsync(ExecutionTask task, KeptAnswer answer, bool again, CancellationToken cancellation)
+    // What answers a repetition does not tell that the operation was refused: the first may have been carried out, and services take
+    // some things once only. Null while it may pass, as what was sent first may still be under way.
+    private async Task<Verdict?> RefusedHereAsync(ExecutionTask task, Course course, ServiceReply reply, CancellationToken cancellation)
     {
-        if (await TakenByOursAsync(task, answer, again, cancellation) is { } done) return done;
-        warn($"operation {task.State.Id} on {task.State.Key} has failed at {site}: the service answered {answer.Status}; 'cheops operations' shows it");
-        return Refused(answer);
+        var answer = reply.Answer!;
+        var repeats = course.MayBeExecuted && task.Operation.Repetition == Repetition.Idempotent;
+        var isOver = time.GetElapsedTime(course.Refused(time.GetTimestamp())) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs);
+        var mayPass = !isOver && MayPass(answer.Status, task.Operation);
+        if (mayPass && !repeats) return null;
+        var verdict = repeats ? await LookedAtAsync(task, reply, cancellation) : await TakenByOursAsync(task, answer, course.MayBeExecuted, cancellation) ?? Refused(answer);
+        if (verdict.Kind == VerdictKind.Done) return verdict;
+        if (mayPass || (verdict.Kind == VerdictKind.InDoubt && !isOver)) return null;
+        var what = verdict.Kind == VerdictKind.InDoubt ? "is in doubt: it may have been executed before" : "has failed";
+        warn($"operation {task.State.Id} on {task.State.Key} at {site} {what}; the service answered {answer.Status}; 'cheops operations' shows it");
+        return verdict;
     }
 
     private ValueTask<Verdict> DoneAsync(ExecutionTask task, KeptAnswer answer, string found = "") =>

@@ -51,7 +51,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
 
     /// <summary>Whether the request replaces at another site what it must fit to the replica there.</summary>
     public bool Replaces(Operation operation) =>
-        operation is { Method: "PUT", Body.IsEmpty: false } && RequestBodies.IsJson(MediaTypeOf(operation)) && ResourceOf(operation) is { SiteSpecific.IsEmpty: false };
+        operation is { Method: "PUT", Body.IsEmpty: false } && IsJson(operation) && ResourceOf(operation) is { SiteSpecific.IsEmpty: false };
 
     private ReadOnlyMemory<byte>? Fitted(Operation operation, ReadOnlyMemory<byte> replica) =>
         replica.IsEmpty ? null : SiteFields.Fit(ResourceOf(operation)!, operation.Body, replica);
@@ -83,7 +83,7 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
         var body = new EditedBody(await OpenAsync(), Edit()!);
         return (send with { Body = body, BodySize = size }, body);
 
-        JsonTranslator? Translator() => RequestBodies.IsJson(MediaTypeOf(operation))
+        JsonTranslator? Translator() => IsJson(operation)
             ? ids.TranslatorFor(operation.Target, profiles.For(operation.Replicant.Service), operation.Replicant.Service, Direction.ToLocal)
             : null;
 
@@ -130,8 +130,11 @@ internal sealed class ReplicaRequests(string site, ProfileSet profiles, Contents
     private ReadOnlyMemory<byte> ToLocal(Operation operation, ReadOnlyMemory<byte> body)
     {
         var service = operation.Replicant.Service;
-        return RequestBodies.IsJson(MediaTypeOf(operation)) ? ids.Translate(body, operation.Target, profiles.For(service), service, Direction.ToLocal) : body;
+        return IsJson(operation) ? ids.Translate(body, operation.Target, profiles.For(service), service, Direction.ToLocal) : body;
     }
+
+    /// <summary>Whether the request's body is JSON.</summary>
+    public static bool IsJson(Operation operation) => RequestBodies.IsJson(MediaTypeOf(operation));
 
     private static string MediaTypeOf(Operation operation) => FieldText.MediaType(FieldText.ValueOf(operation.Fields.Span, "Content-Type"));
 
