@@ -111,7 +111,7 @@ internal sealed partial class Clients(World world)
 
     private static string CollectionOf(string thing) => "/v1/" + thing.TrimEnd([.. "0123456789"]) + "s";
 
-    private sealed record Request(string Method, string Target, string Body);
+    private sealed record Request(string Method, string Target, string Body, string MediaType = "application/json");
 
     // A thing whose id nobody was told cannot be named.
     private Request? RequestOf(Ask ask, string operation)
@@ -133,6 +133,7 @@ internal sealed partial class Clients(World world)
                 {
                     Deed.Put => new Request("PUT", $"{collection}/{id}", body),
                     Deed.Patch => new Request("PATCH", $"{collection}/{id}", body),
+                    Deed.Upload => new Request("PUT", $"{collection}/{id}/file", $"{pad}{operation}", "application/octet-stream"),
                     Deed.Delete => new Request("DELETE", $"{collection}/{id}", ""),
                     _ => new Request("GET", $"{collection}/{id}", ""),
                 };
@@ -216,7 +217,7 @@ internal sealed partial class Clients(World world)
         {
             await channel.Output.WriteAsync(Message.Encode(
                 $"{request.Method} {request.Target} HTTP/1.1", request.Body,
-                [("Host", World.Service), ("Connection", "close"), ("Content-Type", "application/json"), ("X-Operation", operation), ("X-Thing", ask.Thing),
+                [("Host", World.Service), ("Connection", "close"), ("Content-Type", request.MediaType), ("X-Operation", operation), ("X-Thing", ask.Thing),
                     ("Authorization", "Bearer secret"), .. scope.Length > 0 ? [("Scope", $"{World.Service}: {scope}")] : Array.Empty<(string, string)>()]));
             return await Message.ReadAsync(channel);
         }

@@ -24,6 +24,14 @@ internal static class Extras
         return scenario with { Steps = [.. asks.Concat(reads.ToArray()).Concat(jumps.ToArray()).OrderBy(step => step.AtMs)] };
     }
 
+    /// <summary>Makes, in one world of three, uploads of half of what replaces or adds. By chance of its own, too.</summary>
+    public static Scenario WithUploads(Scenario scenario)
+    {
+        var chance = new Random(unchecked((scenario.Seed * 7_919) + 11));
+        if (chance.Next(3) > 0) return scenario;
+        return scenario with { Steps = [.. scenario.Steps.Select(step => step is Ask { Deed: Deed.Put or Deed.Patch } ask && chance.Next(2) == 0 ? ask with { Deed = Deed.Upload } : step)] };
+    }
+
     private static Ask Retrying(Ask ask, Random chance) =>
         ask with { Retries = chance.Next(1, 3), RetryAfterMs = chance.Next(3) == 0 ? chance.Next(1, 50) : chance.Next(50, 6_000), RetriesElsewhere = chance.Next(3) == 0 };
 }

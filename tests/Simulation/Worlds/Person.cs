@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
 using Cheops.Agent.Api;
 using Cheops.Agent.Replication.State;
@@ -9,7 +10,7 @@ namespace Cheops.Tests.Simulation.Worlds;
 
 /// <summary>
 /// Resolves, once everything is healed, what only a person can: looks at the site where an operation is in doubt, takes back
-/// what it did there, and has it tried again.
+/// what it did there, and has it tried again; or says what became of it, where it would be refused a second time.
 /// </summary>
 internal static class Person
 {
@@ -47,16 +48,30 @@ internal static class Person
         }
 
         var done = world.History.Applied.Any(one => one.Site == site.Name && one.Operation == name);
+        if (operation.Target.EndsWith("/file", StringComparison.Ordinal))
+        {
+            // Tried again, it would be refused wherever it stands.
+            if (done && state.IsRefused) site.Service.Undo(name);
+            var (how, why) = state.IsRefused ? ("skip", "it was refused") : done ? ("done", "it was carried out") : site.Service.HasFile(KeyOf(operation)) ? ("skip", "there is another one") : ("retry", "it was not carried out");
+            await ResolveAsync(world, site, state, how, $"{name} in doubt ({why})");
+            return;
+        }
+
         if (done && operation.Method is "POST" or "PATCH") site.Service.Undo(name);
         await RetryAsync(world, site, state, $"{name} in doubt ({(done ? "it was carried out, and is taken back" : "it was not carried out")})");
     }
 
-    private static async Task RetryAsync(World world, Site site, OperationState state, string what)
+    private static Task RetryAsync(World world, Site site, OperationState state, string what) => ResolveAsync(world, site, state, "retry", what);
+
+    private static async Task ResolveAsync(World world, Site site, OperationState state, string how, string what)
     {
         var answer = await site.AskApiAsync(new ApiRequest(
-            HttpMethod.Post, $"/_cheops/v1/operations/{state.Id}/retry", ImmutableDictionary<string, string>.Empty, MayChange: true));
-        world.Tell(site.Name, null, $"a person finds {what} and has it tried again: {answer?.Status}");
+            HttpMethod.Post, $"/_cheops/v1/operations/{state.Id}/{how}", ImmutableDictionary<string, string>.Empty, MayChange: true));
+        world.Tell(site.Name, null, $"a person finds {what} and says {how}: {answer?.Status}");
     }
+
+    private static string KeyOf(Operation operation) =>
+        Encoding.Latin1.GetString(operation.Fields.Span).Split("\r\n").First(line => line.StartsWith("X-Thing: ", StringComparison.OrdinalIgnoreCase))["X-Thing: ".Length..];
 
     private static string KeyIn(Operation copy)
     {

@@ -7,7 +7,8 @@ namespace Cheops.Tests.Simulation.Worlds;
 
 /// <summary>
 /// A site's instance of the application: names that clients choose, numbers and marks whose ids it chooses itself. Every POST
-/// makes another thing, except of a name that is taken. It outlives its site's agent, and misbehaves to order.
+/// makes another thing, except of a name that is taken. Data are put below a thing once; those of names can be read again. It
+/// outlives its site's agent, and misbehaves to order.
 /// </summary>
 internal sealed class RestService(World world, string site, int firstId)
 {
@@ -28,6 +29,9 @@ internal sealed class RestService(World world, string site, int firstId)
     internal sealed record Thing(string Key, string Value)
     {
         public string Last => Value[(Value.LastIndexOf('+') + 1)..];
+
+        /// <summary>The operation that has put its data, and the data; null before.</summary>
+        public (string Operation, string Data)? File { get; init; }
     }
 
     /// <summary>All that it holds of a key, in the order of ids.</summary>
@@ -38,6 +42,9 @@ internal sealed class RestService(World world, string site, int firstId)
 
     /// <summary>The key of what was ever made under an id; null for nothing.</summary>
     public string? KeyGiven(string collection, string id) => _given.GetValueOrDefault((collection[(collection.LastIndexOf('/') + 1)..], id));
+
+    /// <summary>Whether something was put below a thing of this key.</summary>
+    public bool HasFile(string key) => Of(key).Any(one => one.Thing.File is not null);
 
     /// <summary>Lets it misbehave until the mishap is ended.</summary>
     public Action Misbehave(Mishap mishap)
@@ -56,10 +63,10 @@ internal sealed class RestService(World world, string site, int firstId)
     {
         foreach (var all in _things.Values)
         {
-            foreach (var (id, thing) in all.Where(one => one.Value.Value.Split('+').Contains(operation)).ToArray())
+            foreach (var (id, thing) in all.Where(one => one.Value.Value.Split('+').Contains(operation) || one.Value.File?.Operation == operation).ToArray())
             {
                 var left = string.Join('+', thing.Value.Split('+').TakeWhile(one => one != operation));
-                if (left.Length > 0) all[id] = thing with { Value = left };
+                if (left.Length > 0) all[id] = thing with { Value = left, File = thing.File?.Operation == operation ? null : thing.File };
                 else all.Remove(id);
             }
         }
@@ -174,6 +181,8 @@ internal sealed class RestService(World world, string site, int firstId)
             ("GET", [_, _, var id]) => things.TryGetValue(id, out var thing) ? (200, Show(collection, id, thing)) : NotFound(id),
             ("PUT", [_, _, var id]) => Change(collection, things, id, operation, _ => operation),
             ("PATCH", [_, _, var id]) => Change(collection, things, id, operation, before => $"{before}+{operation}"),
+            ("PUT", [_, _, var id, "file"]) => Upload(things, id, operation, asked.Body),
+            ("GET", ["v1", "names", var id, "file"]) => things.TryGetValue(id, out var thing) && thing.File is var (_, data) ? (200, data) : NotFound(id),
             ("DELETE", [_, _, var id]) => Remove(things, id, operation),
             _ => (405, """{"error":"not allowed"}"""),
         };
@@ -204,6 +213,15 @@ internal sealed class RestService(World world, string site, int firstId)
         if (changed != thing) world.Applied(site, thing.Key, operation);
         things[id] = changed;
         return (200, Show(collection, id, changed));
+    }
+
+    private (int, string) Upload(SortedDictionary<string, Thing> things, string id, string operation, string data)
+    {
+        if (!things.TryGetValue(id, out var thing)) return NotFound(id);
+        if (thing.File is not null) return (409, $$"""{"error":"{{id}} has its data"}""");
+        things[id] = thing with { Value = $"{thing.Value}+{operation}", File = (operation, data) };
+        world.Applied(site, thing.Key, operation);
+        return (204, "");
     }
 
     private (int, string) Remove(SortedDictionary<string, Thing> things, string id, string operation)

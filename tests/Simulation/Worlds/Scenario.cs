@@ -32,6 +32,8 @@ internal enum Deed
     Put,
     /// <summary>Adds to a thing: twice is not once.</summary>
     Patch,
+    /// <summary>Puts data below a thing, which every service takes once and refuses from then on.</summary>
+    Upload,
     /// <summary>Removes a thing.</summary>
     Delete,
     /// <summary>Reads a thing where the client is.</summary>
@@ -175,7 +177,8 @@ internal sealed record Scenario
             DriftPpm = chance.Next(200),
         };
         if (wishes.HasExtras) scenario = Extras.Add(scenario, length);
-        return wishes.Changes ?? Changes.AreDrawn(seed) ? Changes.Add(scenario, things.Keys, length) : scenario;
+        if (wishes.Changes ?? Changes.AreDrawn(seed)) return Changes.Add(scenario, things.Keys, length);
+        return wishes.HasExtras ? Extras.WithUploads(scenario) : scenario;
     }
 
     // Weighted: names chosen by clients, numbers that can be looked for by their key, marks that cannot.

@@ -136,6 +136,8 @@ internal sealed class StatusWatch(World world, IReadOnlyList<Site> sites)
         if (!told.TryGetProperty("decision", out var decision) || told.GetProperty("kind").GetString() == "delete" || world.OperationNamed(id) is not { } operation) return;
         foreach (var site in told.GetProperty("sites").EnumerateObject().Where(one => one.Value.GetProperty("step").GetString() == "applied" && !world.IsApplied(operation, one.Name)))
             Refute($"{here} tells that {operation} is applied at {site.Name}, whose service has not carried it out");
+        foreach (var site in told.GetProperty("sites").EnumerateObject().Where(one => one.Value.GetProperty("step").GetString() == "failed" && world.IsApplied(operation, one.Name)))
+            Refute($"{here} tells that {operation} has failed at {site.Name}, whose service has carried it out");
         if (decision.GetString() == "accepted" && !world.IsApplied(operation)) Refute($"{here} tells that {operation} is accepted, and no service has carried it out");
     }
 }
