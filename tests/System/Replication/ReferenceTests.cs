@@ -10,7 +10,7 @@ using Cheops.Tests.System.Harness;
 namespace Cheops.Tests.System.Replication;
 
 /// <summary>
-/// A service that chooses integers as ids, other ones at each site: whatever names a replicant, in paths, queries, lists, fields and
+/// A service that chooses integers as ids, or UUIDs, other ones at each site: whatever names a replicant, in paths, queries, lists, fields and
 /// bodies of any size, is understood by each site's service, and clients see the same everywhere.
 /// </summary>
 public sealed class ReferenceTests : IAsyncLifetime
@@ -60,8 +60,10 @@ public sealed class ReferenceTests : IAsyncLifetime
 
     private static string IdOf(JsonNode node) => node["id"]!.ToString();
 
-    private static string Order(object first, object second, int size) =>
-        $$"""{ "item":{{first}}, "text": "{{new string('t', size)}}", "more": [{"item":{{second}}},{"item": {{first}} }] }""";
+    private string Order(string first, string second, int size) =>
+        $$"""{ "item":{{Written(first)}}, "text": "{{new string('t', size)}}", "more": [{"item":{{Written(second)}}},{"item": {{Written(first)}} }] }""";
+
+    private string Written(string id) => _shops[0].IdNode(id).ToJsonString();
 
     // Which id a replica has is known to its site's agent a moment after its service has made it.
     private async Task ReplicatedAsync()
@@ -76,14 +78,19 @@ public sealed class ReferenceTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(20, false)]
-    [InlineData(20, true)]
-    [InlineData(400_000, false)]
-    [InlineData(400_000, true)]
-    public async Task EachSitesServiceKnowsWhatIsNamedAndClientsSeeTheSame(int size, bool chunked)
+    [InlineData(20, false, false)]
+    [InlineData(20, true, false)]
+    [InlineData(400_000, false, false)]
+    [InlineData(400_000, true, false)]
+    [InlineData(20, false, true)]
+    [InlineData(400_000, true, true)]
+    public async Task EachSitesServiceKnowsWhatIsNamedAndClientsSeeTheSame(int size, bool chunked, bool areUuids)
     {
+        foreach (var shop in _shops) shop.MakesUuids = areUuids;
         var (one, two) = (await ItemAsync("one", 1), await ItemAsync("two", 2));
         await ReplicatedAsync();
+        Assert.All((string[])["one", "two"], name => Assert.NotEqual(_shops[0].IdOf(name), _shops[1].IdOf(name)));
+        Assert.All((string[])[one, two], id => Assert.Equal(areUuids, Guid.TryParseExact(id, "D", out _)));
 
         // An operation with references, from either site; and what belongs to one site alone.
         var orders = new List<string>();
@@ -96,11 +103,11 @@ public sealed class ReferenceTests : IAsyncLifetime
         }
 
         foreach (var shop in _shops.Take(2))
-            Assert.All(shop.All.Values.Where(of => of["item"] is not null), of => Assert.Equal((shop.IdOf("one"), shop.IdOf("two")), ((long)of["item"]!, (long)of["more"]![0]!["item"]!)));
+            Assert.All(shop.All.Values.Where(of => of["item"] is not null), of => Assert.Equal((shop.IdOf("one"), shop.IdOf("two")), (of["item"]!.ToString(), of["more"]![0]!["item"]!.ToString())));
         var (changed, _) = await SendAsync(2, HttpMethod.Put, $"/v1/orders/{orders[0]}", null, Order(two, one, size), chunked);
         Assert.Equal(two, changed["item"]!.ToString());
         await ReplicatedAsync();
-        Assert.Contains(_shops[0].All.Values, of => (long?)of["item"] == _shops[0].IdOf("two"));
+        Assert.Contains(_shops[0].All.Values, of => of["item"]?.ToString() == _shops[0].IdOf("two"));
         var (own, location) = await SendAsync(2, HttpMethod.Post, "/v1/orders", null, Order(two, one, size), chunked);
         Assert.Equal((two, one), (own["item"]!.ToString(), own["more"]![0]!["item"]!.ToString()));
         Assert.Equal($"/v1/orders/{IdOf(own)}", location!.OriginalString);
@@ -125,7 +132,7 @@ public sealed class ReferenceTests : IAsyncLifetime
         return IdOf(item);
     }
 
-    /// <summary>Items, and orders of items that it has; everything is an object with an integer as <c>id</c>.</summary>
+    /// <summary>Items, and orders of items that it has; everything is an object with an integer as <c>id</c>, or with a UUID.</summary>
     private sealed class Shop : IAsyncDisposable
     {
         private readonly RestService _rest;
@@ -135,12 +142,19 @@ public sealed class ReferenceTests : IAsyncLifetime
 
         public string Url => _rest.Url;
 
-        public ConcurrentDictionary<long, JsonObject> All { get; } = [];
+        /// <summary>By their ids.</summary>
+        public ConcurrentDictionary<string, JsonObject> All { get; } = [];
+
+        /// <summary>Whether it chooses UUIDs.</summary>
+        public bool MakesUuids { get; set; }
+
+        /// <summary>An id as its bodies have it.</summary>
+        public JsonValue IdNode(string id) => MakesUuids ? JsonValue.Create(id) : JsonValue.Create(long.Parse(id, CultureInfo.InvariantCulture));
 
         /// <summary>Whether the last change came in chunks.</summary>
         public bool LastWasChunked { get; private set; }
 
-        public long IdOf(string name) => (long)All.Values.Single(of => of["name"]?.ToString() == name)["id"]!;
+        public string IdOf(string name) => All.Single(one => one.Value["name"]?.ToString() == name).Key;
 
         public ValueTask DisposeAsync() => _rest.DisposeAsync();
 
@@ -153,7 +167,7 @@ public sealed class ReferenceTests : IAsyncLifetime
             var body = call.Method == "GET" ? null : JsonNode.Parse(text)!.AsObject();
             if (body is not null && Missing(body) is { } missing)
             {
-                await call.AnswerJsonAsync(422, $$"""{"unknown":{{missing}}}""");
+                await call.AnswerJsonAsync(422, $$"""{"unknown":"{{missing}}"}""");
             }
             else if (parts.Length == 2 && body is null)
             {
@@ -163,7 +177,9 @@ public sealed class ReferenceTests : IAsyncLifetime
             }
             else
             {
-                var id = parts.Length == 2 ? Interlocked.Increment(ref _last) : long.Parse(parts[2], CultureInfo.InvariantCulture);
+                var id = parts.Length == 3 ? parts[2]
+                    : MakesUuids ? Guid.NewGuid().ToString()
+                    : Interlocked.Increment(ref _last).ToString(CultureInfo.InvariantCulture);
                 if (parts.Length == 3 && !All.ContainsKey(id))
                 {
                     await call.AnswerJsonAsync(404, "{}");
@@ -172,7 +188,7 @@ public sealed class ReferenceTests : IAsyncLifetime
 
                 if (body is not null)
                 {
-                    (body["id"], body["self"]) = (id, $"/v1/{parts[1]}/{id}");
+                    (body["id"], body["self"]) = (IdNode(id), $"/v1/{parts[1]}/{id}");
                     All[id] = body;
                 }
 
@@ -183,6 +199,6 @@ public sealed class ReferenceTests : IAsyncLifetime
 
         private string? Missing(JsonObject body) => (body["more"]?.AsArray().Select(one => one!["item"]) ?? [])
             .Append(body["item"])
-            .FirstOrDefault(item => item is not null && (!All.TryGetValue((long)item, out var found) || found["name"] is null))?.ToString();
+            .FirstOrDefault(item => item is not null && !(item.GetValueKind() == (MakesUuids ? JsonValueKind.String : JsonValueKind.Number) && All.GetValueOrDefault(item.ToString())?["name"] is not null))?.ToString();
     }
 }
