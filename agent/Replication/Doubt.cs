@@ -28,9 +28,9 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
 
         // A representation, or a merge of one: what it says is there, or it was not executed. What the service itself changes
         // with every write is left aside.
-        if (seen.Status is 404 or 410) return await NotThereAsync(task, path, cancellation);
+        if (seen.Status != 200) return await UnreadableAsync(task, path, seen, cancellation);
         var sent = requests.ForFollower(operation);
-        if (sent.IsEmpty || seen.Status != 200) return default;
+        if (sent.IsEmpty) return default;
         return Representation.Covers(seen.Body, sent) is { } covers ? new Looked(covers, covers ? seen : null) : default;
     }
 
@@ -44,17 +44,18 @@ internal sealed class Doubt(UserCalls calls, ReplicaRequests requests)
             hash.AppendData(piece.Span);
             return default;
         });
-        if (seen.Answer is { Status: 404 or 410 }) return await NotThereAsync(task, path, cancellation);
-        if (seen.Answer is not { Status: 200 }) return default;
+        if (seen.Answer is not { } answer) return default;
+        if (answer.Status != 200) return await UnreadableAsync(task, path, answer, cancellation);
         var sent = operation.BodyHash.IsEmpty ? SHA256.HashData(operation.Body.Span) : operation.BodyHash.Span;
         return sent.SequenceEqual(hash.GetHashAndReset()) ? new Looked(true) : default;
     }
 
-    // Not everything below an item that is written can be read: that it is not there tells something of the item alone.
-    private async Task<Looked> NotThereAsync(ExecutionTask task, string path, CancellationToken cancellation)
+    // Not everything below an item that was written can be read: what is not there tells something only when it is the item.
+    private async Task<Looked> UnreadableAsync(ExecutionTask task, string path, KeptAnswer answer, CancellationToken cancellation)
     {
         var item = requests.ItemPath(task);
-        return item == path || (await GetAsync(task.Operation, item, cancellation))?.Status is 404 or 410 ? new Looked(false) : default;
+        var seen = item == path ? answer : await GetAsync(task.Operation, item, cancellation);
+        return seen?.Status is 404 or 410 ? new Looked(false) : default;
     }
 
     /// <summary>What stands at the operation's target here.</summary>

@@ -258,11 +258,11 @@ internal sealed class Execution(string site, UserCalls calls, ReplicaRequests re
     private async Task<Verdict?> RefusedHereAsync(ExecutionTask task, Course course, ServiceReply reply, CancellationToken cancellation)
     {
         var answer = reply.Answer!;
-        var repeats = course.MayBeExecuted && task.Operation.Repetition == Repetition.Idempotent;
+        var isRepeated = course.MayBeExecuted && task.Operation.Repetition == Repetition.Idempotent;
         var isOver = time.GetElapsedTime(course.Refused(time.GetTimestamp())) > TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs);
         var mayPass = !isOver && MayPass(answer.Status, task.Operation);
-        if (mayPass && !repeats) return null;
-        var verdict = repeats ? await LookedAtAsync(task, reply, cancellation) : await TakenByOursAsync(task, answer, course.MayBeExecuted, cancellation) ?? Refused(answer);
+        if (mayPass && !isRepeated) return null;
+        var verdict = isRepeated ? await LookedAtAsync(task, reply, cancellation) : await TakenByOursAsync(task, answer, course.MayBeExecuted, cancellation) ?? Refused(answer);
         if (verdict.Kind == VerdictKind.Done) return verdict;
         if (mayPass || (verdict.Kind == VerdictKind.InDoubt && !isOver)) return null;
         var what = verdict.Kind == VerdictKind.InDoubt ? "is in doubt: it may have been executed before" : "has failed";

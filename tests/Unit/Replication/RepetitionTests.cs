@@ -108,6 +108,8 @@ public sealed class RepetitionTests : IDisposable
     [Theory]
     [InlineData(true, 404, "")]
     [InlineData(false, 404, "")]
+    [InlineData(true, 405, "")]
+    [InlineData(false, 405, "")]
     [InlineData(true, 204, "")]
     [InlineData(false, 204, "")]
     [InlineData(true, 200, "DATA")]
@@ -140,11 +142,14 @@ public sealed class RepetitionTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task What_cannot_have_been_done_since_the_item_is_not_there_is_refused(bool decides)
+    [InlineData(true, 404)]
+    [InlineData(false, 404)]
+    [InlineData(true, 405)]
+    [InlineData(false, 405)]
+    public async Task What_cannot_have_been_done_since_the_item_is_not_there_is_refused(bool decides, int status)
     {
         _shop.IsThere = false;
+        _shop.Shows = (status, "");
         var task = TaskOf(File, decides);
         var (verdict, _) = await FinishAsync(task, await SendFirstAsync(task));
         Assert.Equal((VerdictKind.Refused, 404, 0), (verdict.Kind, verdict.Result.Status, _shop.Executed));
@@ -182,7 +187,7 @@ public sealed class RepetitionTests : IDisposable
 
         public bool IsThere { get; set; } = true;
 
-        /// <summary>What whoever looks is shown; null for what was put.</summary>
+        /// <summary>What whoever looks where something was put is shown; null for that.</summary>
         public (int Status, string Body)? Shows { get; set; }
 
         public bool IsTaken { get; set; }
@@ -229,9 +234,10 @@ public sealed class RepetitionTests : IDisposable
         private (int Status, byte[] Body) Look(bool isOfItem)
         {
             Looks++;
-            return !IsThere ? (404, [])
-                : isOfItem && Shows is { Status: 404 } ? (200, "{}"u8.ToArray())
+            return isOfItem && !IsThere ? (404, [])
+                : isOfItem && Shows is not { Status: 200 } ? (200, "{}"u8.ToArray())
                 : Shows is { } shown ? (shown.Status, Encoding.ASCII.GetBytes(shown.Body))
+                : !IsThere ? (404, [])
                 : IsLate || _given.Length == 0 ? (204, [])
                 : (200, _given);
         }
