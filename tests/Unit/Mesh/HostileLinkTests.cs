@@ -163,51 +163,6 @@ public sealed class HostileLinkTests(ITestOutputHelper output)
             iter: 30,
             writeLine: output.WriteLine);
 
-    [Fact]
-    public void What_a_predecessor_of_the_agent_was_sent_reaches_none_of_its_streams()
-    {
-        var mesh = new SimulatedMesh(1, "Site1", "Site2");
-        mesh.Simulator.Run(async () =>
-        {
-            var opened = 0;
-            mesh.Start("Site1", _ =>
-            {
-                opened++;
-                return Task.CompletedTask;
-            });
-            var peer = mesh.Links.Connect("Site2", "Site1");
-            byte[] last = [];
-            peer.Start((_, message) => last = message.ToArray(), _ => { });
-            await mesh.Simulator.Until(() => last.Length > 0);
-            Frame.Read(last, out var theirs, out _);
-
-            // A peer that talks to the agent of before. Once it is heard, the agent has gone on to the next epoch; and so has the peer by
-            // itself, since it has lost messages of the one before: it has heard nothing of the new one yet.
-            var former = theirs.FromSession + 1;
-            await SendAsync(new Frame { Kind = FrameKind.Heartbeat, FromSession = 7, ToSession = former, Epoch = 4, Offset = 1, TimeToLiveMs = 3000 }, new HeartbeatStatus().Encode());
-            Frame.Read(last, out theirs, out _);
-            Assert.Equal((7u, 5), (theirs.ToSession, theirs.Epoch));
-            var head = new StreamHead { Service = "shop" }.Encode();
-            byte[] opening = [.. BitConverter.GetBytes(head.Length), .. head.Span];
-            var open = new Frame { Kind = FrameKind.Open, FromSession = 7, ToSession = former, Epoch = theirs.Epoch, Sequence = 1, Stream = 2, TimeToLiveMs = 3000 };
-            await SendAsync(open, opening);
-            Assert.Equal(0, opened);
-
-            // The same, meant for this one, is taken: it was not counted before either.
-            await SendAsync(open with { ToSession = theirs.FromSession }, opening);
-            Assert.Equal(1, opened);
-
-            async Task SendAsync(Frame frame, ReadOnlyMemory<byte> payload)
-            {
-                var message = new byte[Frame.HeaderSize + payload.Length];
-                payload.CopyTo(message.AsMemory(Frame.HeaderSize));
-                frame.Write(message);
-                await peer.SendAsync(LinkLane.Control, message, 0, default);
-                await mesh.Simulator.Wait(TimeSpan.FromMilliseconds(20));
-            }
-        });
-    }
-
     // Mostly frames that go far: right sessions, epoch and sequence, and everything else by chance.
     private static (LinkLane, byte[]) AnyFrame(Random chance, in Frame theirs, ulong[] sequences)
     {
