@@ -15,7 +15,7 @@ public sealed partial class Agent
     private async Task OpenReplicationAsync()
     {
         _seal ??= CredentialSeal.Open(_context.Data.PathOf("sealing.key"));
-        _stores ??= await ReplicationStores.OpenAsync(_context.Data, _context.Time, Warn);
+        _stores ??= await ReplicationStores.OpenAsync(_context.Data, _context.Time, detail => Recovered(_log, detail), Warn);
         _mesh.Node.SetData(_context.Data.Incarnation, _seal.PublicKey);
         var transport = new MeshGroupTransport(_settings.Site, _context.Data.Incarnation, _mesh.Node);
         _contents = new Contents(_settings.Site, _stores.Contents, _mesh.Node, _deadlines, _context.Time);

@@ -381,4 +381,7 @@ public sealed partial class Agent : IAgent, IAgentStatus
 
     [LoggerMessage(EventId = 17, EventName = "ServerIsOperators", Level = LogLevel.Warning, Message = "the server at {Url} needs its configuration anew: cheops mesh config prints it")]
     private static partial void ServerIsOperators(ILogger log, string url);
+
+    [LoggerMessage(EventId = 18, EventName = "Recovered", Level = LogLevel.Information, Message = "{Detail}")]
+    private static partial void Recovered(ILogger log, string detail);
 }

@@ -32,10 +32,12 @@ internal sealed class ReplicationStores : IAsyncDisposable
     /// <summary>Opens everything; what a crash left is repaired. Data that have lost what others were told of get a new incarnation.</summary>
     /// <param name="data">The data directory.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="tell">Told what was recovered.</param>
     /// <param name="warn">Told what was found damaged.</param>
     /// <exception cref="IOException">Something cannot be opened; the message says what and what to do.</exception>
-    public static async ValueTask<ReplicationStores> OpenAsync(DataDirectory data, TimeProvider time, Action<string> warn)
+    public static async ValueTask<ReplicationStores> OpenAsync(DataDirectory data, TimeProvider time, Action<string> tell, Action<string> warn)
     {
+        var begun = time.GetTimestamp();
         var (log, groups, journal) = OpenLog();
         var table = FasterReplicantTable.Open(data.PathOf("table"));
         if (table.Damage is { } damage) warn($"the replicant table was begun anew, and is filled from the groups' logs: {damage}");
@@ -49,7 +51,11 @@ internal sealed class ReplicationStores : IAsyncDisposable
             (log, groups, journal) = OpenLog();
         }
 
-        return new ReplicationStores(log, groups, journal, table, new FileContentStore(data.PathOf("contents"), time));
+        var stores = new ReplicationStores(log, groups, journal, table, new FileContentStore(data.PathOf("contents"), time));
+        tell(
+            $"recovered {log.Recovery.Records} records of the operation log ({log.DiskBytes >> 20} MiB), groups: {groups.GroupCount}, "
+            + $"and {table.Count} entries of the replicant table ({table.DiskBytes >> 20} MiB) in {time.GetElapsedTime(begun).TotalMilliseconds:F0} ms");
+        return stores;
 
         (FasterOperationLog Log, GroupLogRecovery Groups, Journal.Recovery Journal) OpenLog()
         {

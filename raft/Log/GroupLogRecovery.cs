@@ -17,6 +17,9 @@ namespace Cheops.Raft;
 /// </remarks>
 public sealed class GroupLogRecovery
 {
+    /// <summary>Groups of which there are records.</summary>
+    public int GroupCount => Groups.Count;
+
     internal Dictionary<GroupId, RecoveredGroup> Groups { get; } = [];
 
     internal long? MetPosition { get; private set; }

@@ -8,6 +8,7 @@ namespace Cheops.Tests.Unit.Hosting;
 public sealed class ReplicationStoresTests : IDisposable
 {
     private readonly DirectoryInfo _parent = Directory.CreateTempSubdirectory("cheops-test-");
+    private readonly List<string> _told = [];
     private readonly List<string> _warnings = [];
 
     public void Dispose() => _parent.Delete(recursive: true);
@@ -15,7 +16,7 @@ public sealed class ReplicationStoresTests : IDisposable
     private async Task<string> OpenedAsync()
     {
         using var data = DataDirectory.Open(_parent.FullName);
-        await using var stores = await ReplicationStores.OpenAsync(data, TimeProvider.System, _warnings.Add);
+        await using var stores = await ReplicationStores.OpenAsync(data, TimeProvider.System, _told.Add, _warnings.Add);
         await stores.Table.DisposeAsync();
         return data.Incarnation;
     }
@@ -24,6 +25,17 @@ public sealed class ReplicationStoresTests : IDisposable
     {
         await using var log = FasterOperationLog.Open(Path.Combine(_parent.FullName, "log"));
         await log.WaitDurableAsync(await log.AppendAsync(new LogRecord { Kind = (byte)kind, Group = new GroupId(7), Index = index, Term = 1 }));
+    }
+
+    [Fact]
+    public async Task What_was_recovered_is_told()
+    {
+        await OpenedAsync();
+        await AppendAsync(GroupRecordKind.Vote, 0);
+        await AppendAsync(GroupRecordKind.Vote, 0);
+        await OpenedAsync();
+        Assert.StartsWith("recovered 0 records of the operation log", _told[0], StringComparison.Ordinal);
+        Assert.Matches("^recovered 2 records of the operation log .*, groups: 1, and 0 entries of the replicant table .* in [0-9]+ ms$", _told[1]);
     }
 
     [Fact]
