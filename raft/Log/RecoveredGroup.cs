@@ -48,7 +48,8 @@ internal sealed class RecoveredGroup
 
     private void BeginAfter(long index, long term)
     {
-        if (Entries.First <= index + 1 && index <= Entries.Last)
+        // Of a group that has let go of nothing, all may have been written again, the first entry too.
+        if (Entries.Last >= Entries.First && Entries.First <= index + 1 && index <= Entries.Last)
         {
             Entries.DropUntil(index);
             return;
