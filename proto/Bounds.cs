@@ -334,6 +334,12 @@ public static class Bounds
     /// </summary>
     public const int LogReserveSize = 2 * 1024 * 1024;
 
+    /// <summary>Bytes that a record of the operation log takes beside what it carries, and a little for what that is framed in.</summary>
+    public const int LogRecordOverhead = 128;
+
+    /// <summary>Looks at a log that has grown between two tries to give it back, when nothing could be given back the last times.</summary>
+    public const int LogReclaimTicksMax = 16;
+
     /// <summary>
     /// Milliseconds after a commit of the operation log until its slots tell of it. Damage of what was appended after that can be mistaken for
     /// what a crash left half written.

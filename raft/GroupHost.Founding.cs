@@ -195,7 +195,8 @@ public sealed partial class GroupHost
             throw new GroupException(GroupError.Busy, $"{_site.Name} is a member of {Bounds.GroupCountMax} groups already");
         var recovered = new RecoveredGroup { Founding = record, OldestPosition = _site.Log.Tail };
         _site.Retention.Keep(founding.Id, recovered.OldestPosition);
-        await new GroupLog(founding.Id, _site.Log, recovered, _site.Budget, 0).RecordFoundingAsync(record);
+        // Where the next record was to be none may be: one that does not fit on the rest of a page is on the next.
+        _site.Retention.Keep(founding.Id, await new GroupLog(founding.Id, _site.Log, recovered, _site.Budget, 0).RecordFoundingAsync(record));
         if (!record.IsOpen)
         {
             _accepted[founding.Id] = record;

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Cheops.Proto.Operations;
 using Cheops.Raft.Log;
 using Cheops.Raft.Protocol;
+using Cheops.Store.Log;
 
 namespace Cheops.Raft;
 
@@ -49,7 +50,7 @@ public sealed partial class GroupHost
         {
             return _site.IsClosing;
         }
-        catch (Exception e) when (e is IOException or OperationCanceledException or Store.Log.OperationLogException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or OperationCanceledException or OperationLogException or ObjectDisposedException)
         {
             // Again when the site comes back, or asks.
             return true;
@@ -139,10 +140,10 @@ public sealed partial class GroupHost
         foreach (var group in _groups.Values.Where(g => g.Record.Voters.Contains(from))) _ = group.OnMetAsync();
     }
 
-    private async ValueTask RecordMetAsync(List<KeyValuePair<string, Incarnation>> met)
+    private async ValueTask RecordMetAsync(List<KeyValuePair<string, Incarnation>> met, RoomFor room = RoomFor.Record)
     {
         var record = new LogRecord { Group = default, Kind = (byte)GroupRecordKind.Met, Payload = MetSites.ToBytes(met) };
-        var position = await _site.Log.AppendAsync(record);
+        var position = await _site.Log.AppendAsync(record, room);
         await _site.Log.WaitDurableAsync(position);
         _site.Retention.Keep(default, position);
     }

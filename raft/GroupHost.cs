@@ -128,7 +128,7 @@ public sealed partial class GroupHost : IGroupHost
     private void Tick()
     {
         MeetStrangers();
-        if (HasGrown()) _ = ReclaimAsync();
+        ReclaimAtTick();
         foreach (var group in _groups.Values)
         {
             if (group.IsAwake) _ = TickAsync(group);

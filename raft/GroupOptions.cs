@@ -27,6 +27,9 @@ public sealed record GroupOptions
     /// <summary>How long it stays, in a group that is in use, when a person asked for it.</summary>
     public TimeSpan LeadAskedTime { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>Bytes of the operation log past which entries that no member is likely to need are let go of.</summary>
+    /// <summary>
+    /// Bytes of the operation log past which entries that no member is likely to need are let go of; the newest half of it stays. Where less than
+    /// twice as much room is left on its disk, half of that room takes its place.
+    /// </summary>
     public long LogSizeKept { get; init; } = 64L * 1024 * 1024;
 }

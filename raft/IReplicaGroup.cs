@@ -134,6 +134,18 @@ public interface IGroupHost : IAsyncDisposable
     /// <summary>The groups.</summary>
     ImmutableArray<IReplicaGroup> Groups { get; }
 
+    /// <summary>
+    /// Whether the room for the log runs short while it holds much: machines should now make durable what they can, so as to need less
+    /// of it, and have it given back by <see cref="ReclaimAsync"/>.
+    /// </summary>
+    bool IsRoomShort { get; }
+
+    /// <summary>Why a full disk stays full although the log takes much of it, for a person; empty when that is not so.</summary>
+    string DiskProblem { get; }
+
+    /// <summary>Gives back at once what can be of the log; nothing when it is small for the room that there is.</summary>
+    Task ReclaimAsync();
+
     /// <summary>A group, or null when this site is no member of it.</summary>
     IReplicaGroup? Find(GroupId id);
 

@@ -86,11 +86,11 @@ internal sealed partial class ReplicaGroup
         return await ProposeThereAsync(leader.Site, entry, drawsLead, deadline, cancellation);
     }
 
-    private async ValueTask<long> AppendHereAsync(long term, ReadOnlyMemory<byte> entry, bool leavesReserve, CancellationToken cancellation)
+    private async ValueTask<long> AppendHereAsync(long term, ReadOnlyMemory<byte> entry, bool begins, CancellationToken cancellation)
     {
         try
         {
-            var index = await _log.TryAppendAsync(term, EntryKind.Proposed, entry, leavesReserve, cancellation);
+            var index = await _log.TryAppendAsync(term, EntryKind.Proposed, entry, begins ? RoomFor.Beginning : RoomFor.Record, cancellation);
             _pumpSignal?.Writer.TryWrite(0);
             return index;
         }

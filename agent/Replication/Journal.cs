@@ -67,6 +67,7 @@ internal sealed class Journal
         {
             var journal = new Journal(log, retention, _notes);
             journal.Retain();
+            retention.ForwardBy(Owner, journal.ForwardAsync);
             return journal;
         }
     }
@@ -133,6 +134,21 @@ internal sealed class Journal
             if (note.Group == group && note.Index < index) _notes.TryRemove(id, out _);
         }
 
+        Retain();
+    }
+
+    // Where an answer is noted meanwhile, the operation is in doubt after a crash: that is safe.
+    private async ValueTask ForwardAsync(long before)
+    {
+        var last = -1L;
+        foreach (var (id, note) in _notes.Where(one => one.Value.Position < before))
+        {
+            var record = new LogRecord { Group = Owner, Kind = note.Status == 0 ? SendingKind : AnsweredKind, Payload = Encode(id, note) };
+            last = await _log.AppendAsync(record, RoomFor.Reclaiming);
+            _notes.TryUpdate(id, note with { Position = last }, note);
+        }
+
+        if (last >= 0) await _log.WaitDurableAsync(last);
         Retain();
     }
 

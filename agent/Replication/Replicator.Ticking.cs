@@ -5,6 +5,8 @@ namespace Cheops.Agent.Replication;
 
 internal sealed partial class Replicator
 {
+    private bool _hasToldOfDisk;
+
     // ---- what goes on by itself --------------------------------------------------------------------------------------------
 
     private async Task TickAsync()
@@ -20,6 +22,8 @@ internal sealed partial class Replicator
                 await ReplaceSilentDecidersAsync();
                 foreach (var runner in LedHere) await TryRecordRemovedAsync(runner);
                 if (tick % Bounds.CheckpointTicks == 0) await CheckpointAsync();
+                else if (Host.IsRoomShort) await GiveRoomAsync();
+                WarnOfFullDisk();
             }
             catch (OperationCanceledException) when (_closing.IsCancellationRequested)
             {
@@ -30,6 +34,21 @@ internal sealed partial class Replicator
                 _parts.Warn($"replication: {e.Message}");
             }
         }
+    }
+
+    // As soon as the table has all, hardly anything of the log is needed.
+    private async Task GiveRoomAsync()
+    {
+        await CheckpointAsync();
+        await Host.ReclaimAsync();
+    }
+
+    private void WarnOfFullDisk()
+    {
+        var problem = Host.DiskProblem;
+        // Once for as long as it lasts.
+        if (problem.Length > 0 && !_hasToldOfDisk) _parts.Warn($"replication: {problem}");
+        _hasToldOfDisk = problem.Length > 0;
     }
 
     private IEnumerable<GroupRunner> LedHere => Groups.Where(runner => runner.Group!.Status.Leader == _parts.Site || runner.Group.Status.Leader is null);

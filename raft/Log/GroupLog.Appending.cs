@@ -1,4 +1,5 @@
 using Cheops.Raft.Protocol;
+using Cheops.Store.Log;
 
 namespace Cheops.Raft.Log;
 
@@ -11,11 +12,11 @@ internal sealed partial class GroupLog
     /// <param name="term">The term in which this site leads.</param>
     /// <param name="kind">What the entry is.</param>
     /// <param name="data">What it carries; copied.</param>
-    /// <param name="leavesReserve">Whether it begins something: the room that the log keeps for what comes of that is not for it.</param>
+    /// <param name="room">What of the room in the site's log it may take.</param>
     /// <param name="cancellation">Cancels the waiting; then nothing was appended.</param>
     /// <returns>Its index; 0 when the term has passed, and nothing was appended.</returns>
     public async ValueTask<long> TryAppendAsync(
-        long term, EntryKind kind, ReadOnlyMemory<byte> data, bool leavesReserve = false, CancellationToken cancellation = default)
+        long term, EntryKind kind, ReadOnlyMemory<byte> data, RoomFor room = RoomFor.Record, CancellationToken cancellation = default)
     {
         await _appending.WaitAsync(cancellation);
         try
@@ -28,7 +29,7 @@ internal sealed partial class GroupLog
                 (index, known) = (_entries.Last + 1, _commitIndex);
             }
 
-            await AppendAsync(index, LoggedEntry.Make(term, kind, known, data.Span), leavesReserve, cancellation);
+            await AppendAsync(index, LoggedEntry.Make(term, kind, known, data.Span), room, cancellation);
             return index;
         }
         finally
@@ -55,7 +56,7 @@ internal sealed partial class GroupLog
             for (var index = start; index <= last; index++)
             {
                 var entry = entries[(int)(index - start)];
-                if (!IsThere(index, entry.Term)) await AppendAsync(index, entry, leavesReserve: false, cancellation);
+                if (!IsThere(index, entry.Term)) await AppendAsync(index, entry, RoomFor.Record, cancellation);
             }
 
             lock (_gate)
@@ -82,6 +83,7 @@ internal sealed partial class GroupLog
         try
         {
             position = await WriteAsync(GroupRecordKind.Snapshot, index, term, default);
+            _restoring = null;
             lock (_gate)
             {
                 _recent.Clear();
@@ -100,8 +102,22 @@ internal sealed partial class GroupLog
     }
 
     /// <summary>Notes that the machine is about to be replaced by a snapshot; durable when it completes.</summary>
-    public async ValueTask RecordRestoringAsync(long index, long term) =>
-        await WaitDurableAsync(await WriteAsync(GroupRecordKind.Restoring, index, term, default));
+    public async ValueTask RecordRestoringAsync(long index, long term)
+    {
+        await _appending.WaitAsync();
+        long position;
+        try
+        {
+            position = await WriteAsync(GroupRecordKind.Restoring, index, term, default);
+            _restoring = (index, term);
+        }
+        finally
+        {
+            _appending.Release();
+        }
+
+        await WaitDurableAsync(position);
+    }
 
     private bool IsThere(long index, long term)
     {
@@ -112,9 +128,9 @@ internal sealed partial class GroupLog
         }
     }
 
-    private async ValueTask AppendAsync(long index, LoggedEntry entry, bool leavesReserve, CancellationToken cancellation)
+    private async ValueTask AppendAsync(long index, LoggedEntry entry, RoomFor room, CancellationToken cancellation)
     {
-        var position = await WriteAsync(GroupRecordKind.Entry, index, entry.Term, entry.Bytes, leavesReserve, cancellation);
+        var position = await WriteAsync(GroupRecordKind.Entry, index, entry.Term, entry.Bytes, room, cancellation);
         lock (_gate)
         {
             _entries.DropFrom(index);

@@ -1,5 +1,7 @@
 using System.Text;
+using Cheops.Proto;
 using Cheops.Raft.Protocol;
+using Cheops.Store.Log;
 
 namespace Cheops.Raft.Log;
 
@@ -10,31 +12,32 @@ internal sealed partial class GroupLog
     /// when it completes.
     /// </summary>
     /// <param name="before">The position.</param>
-    /// <param name="end">Where the site's log may come to by this; what would take more stays where it is.</param>
     /// <param name="neededFrom">Index of the first entry that the machine needs; older ones before the position are dropped.</param>
     /// <param name="founding">How the group was founded.</param>
-    /// <returns>Position of the oldest record that the group needs from now on; null when it needs too much.</returns>
-    public async ValueTask<long?> ForwardAsync(long before, long end, long neededFrom, FoundingRecord founding)
+    /// <returns>Position of the oldest record that the group needs from now on.</returns>
+    /// <exception cref="OperationLogException">There is no room for it, or the log failed; the old records are needed still.</exception>
+    public async ValueTask<long> ForwardAsync(long before, long neededFrom, FoundingRecord founding)
     {
         await _appending.WaitAsync();
         long oldest, last;
         try
         {
             // Until the old records go these tell the same once more; after that they are all there is.
-            oldest = await WriteAsync(GroupRecordKind.Founding, founding.Index, 0, founding.ToBytes());
-            await WriteAsync(GroupRecordKind.Vote, 0, _term, VotedFor is { } voted ? Encoding.ASCII.GetBytes(voted) : default);
+            founding = _founding ?? founding;
+            oldest = await AgainAsync(GroupRecordKind.Founding, founding.Index, 0, founding.ToBytes());
+            await AgainAsync(GroupRecordKind.Vote, 0, _term, VotedFor is { } voted ? Encoding.ASCII.GetBytes(voted) : default);
             var first = Drop(before, neededFrom, out var term);
-            last = await WriteAsync(GroupRecordKind.Begin, first - 1, term, default);
+            await AgainAsync(GroupRecordKind.Begin, first - 1, term, default);
+            if (_restoring is { } restoring) await AgainAsync(GroupRecordKind.Restoring, restoring.Index, restoring.Term, default);
             var commit = CommitIndex;
-            last = await WriteAsync(GroupRecordKind.Commit, commit, 0, default);
+            last = await AgainAsync(GroupRecordKind.Commit, commit, 0, default);
             _recordedCommit = Math.Max(_recordedCommit, commit);
             // All up to the last one that lies there, without a gap: some were written again before, and lie further on.
             for (long index = first, until = LastBefore(before); index <= until; index++)
             {
                 var entry = await ReadAsync(index);
-                last = await WriteAsync(GroupRecordKind.EntryAgain, index, entry.Term, entry.Bytes);
+                last = await AgainAsync(GroupRecordKind.EntryAgain, index, entry.Term, entry.Bytes);
                 lock (_gate) _entries.Move(index, last);
-                if (last > end) return null;
             }
         }
         finally
@@ -51,13 +54,46 @@ internal sealed partial class GroupLog
         return oldest;
     }
 
+    /// <summary>Position of the oldest entry that the machine needs or that is not committed; null when there is none.</summary>
+    /// <param name="neededFrom">Index of the first entry that the machine needs.</param>
+    public long? OldestNeeded(long neededFrom)
+    {
+        lock (_gate)
+        {
+            long? oldest = null;
+            for (var index = FirstNeeded(neededFrom); index <= _entries.Last; index++) oldest = Math.Min(oldest ?? long.MaxValue, _entries.PositionOf(index));
+            return oldest;
+        }
+    }
+
+    /// <summary>Bytes that <see cref="ForwardAsync"/> would write, about; when it is more than a bound, some number past that.</summary>
+    /// <param name="before">The position.</param>
+    /// <param name="neededFrom">Index of the first entry that the machine needs.</param>
+    /// <param name="max">The bound.</param>
+    /// <exception cref="OperationLogException">An entry cannot be read.</exception>
+    public async ValueTask<long> SizeToForwardAsync(long before, long neededFrom, long max)
+    {
+        long first;
+        lock (_gate) first = FirstNeeded(neededFrom);
+        // The five records that tell of the group itself.
+        var size = 5L * Bounds.LogRecordOverhead;
+        for (long index = first, until = LastBefore(before); index <= until && size <= max; index++)
+            size += (await ReadAsync(index)).Bytes.Length + Bounds.LogRecordOverhead;
+        return size;
+    }
+
+    private ValueTask<long> AgainAsync(GroupRecordKind kind, long index, long term, ReadOnlyMemory<byte> payload) =>
+        WriteAsync(kind, index, term, payload, RoomFor.Reclaiming);
+
+    private long FirstNeeded(long neededFrom) => Math.Max(_entries.First, Math.Min(neededFrom, _commitIndex + 1));
+
     // Entries that nobody here needs go; a member that still does is sent a snapshot.
     private long Drop(long before, long neededFrom, out long term)
     {
         lock (_gate)
         {
             // Also those that were written again since: they lie further on than ones that come after them.
-            var first = Math.Max(_entries.First, Math.Min(Math.Min(neededFrom, _commitIndex + 1), LastBefore(before) + 1));
+            var first = Math.Min(FirstNeeded(neededFrom), Math.Max(_entries.First, LastBefore(before) + 1));
             _entries.DropUntil(first - 1);
             while (_recent.First < first && _recent.Find(_recent.First) is not null) _recent.DropFirst();
             while (_rosters.Count > 0 && _rosters.GetKeyAtIndex(0) < first) _rosters.RemoveAt(0);

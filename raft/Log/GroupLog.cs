@@ -29,6 +29,8 @@ internal sealed partial class GroupLog
     private string? _votedFor;
     private long _commitIndex;
     private long _recordedCommit;
+    private FoundingRecord? _founding;
+    private (long Index, long Term)? _restoring;
 
     /// <summary>Makes the log of what was found, or of a group without records.</summary>
     /// <param name="id">The group.</param>
@@ -229,8 +231,24 @@ internal sealed partial class GroupLog
     }
 
     /// <summary>Records how the group was founded; durable when it completes.</summary>
-    public async ValueTask RecordFoundingAsync(FoundingRecord founding) =>
-        await WaitDurableAsync(await WriteAsync(GroupRecordKind.Founding, founding.Index, 0, founding.ToBytes()));
+    /// <returns>The record's position.</returns>
+    public async ValueTask<long> RecordFoundingAsync(FoundingRecord founding, RoomFor room = RoomFor.Record)
+    {
+        await _appending.WaitAsync();
+        long position;
+        try
+        {
+            position = await WriteAsync(GroupRecordKind.Founding, founding.Index, 0, founding.ToBytes(), room);
+            _founding = founding;
+        }
+        finally
+        {
+            _appending.Release();
+        }
+
+        await WaitDurableAsync(position);
+        return position;
+    }
 
     /// <summary>Lets go of the entries in memory; they are read from the log from now on.</summary>
     public void Forget()
@@ -242,10 +260,10 @@ internal sealed partial class GroupLog
     }
 
     private ValueTask<long> WriteAsync(
-        GroupRecordKind kind, long index, long term, ReadOnlyMemory<byte> payload, bool leavesReserve = false, CancellationToken cancellation = default)
+        GroupRecordKind kind, long index, long term, ReadOnlyMemory<byte> payload, RoomFor room = RoomFor.Record, CancellationToken cancellation = default)
     {
         var record = new LogRecord { Group = Id, Kind = (byte)kind, Index = (ulong)index, Term = (ulong)term, Payload = payload };
-        return _log.AppendAsync(record, leavesReserve, cancellation);
+        return _log.AppendAsync(record, room, cancellation);
     }
 
     private ValueTask WaitDurableAsync(long position) => _log.WaitDurableAsync(position);

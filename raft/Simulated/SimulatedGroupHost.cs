@@ -30,6 +30,15 @@ public sealed class SimulatedGroupHost : IGroupHost
     }
 
     /// <inheritdoc/>
+    public bool IsRoomShort => false;
+
+    /// <inheritdoc/>
+    public string DiskProblem => "";
+
+    /// <inheritdoc/>
+    public Task ReclaimAsync() => Task.CompletedTask;
+
+    /// <inheritdoc/>
     public IReplicaGroup? Find(GroupId id)
     {
         lock (_groups.Gate) return FindHere(id);

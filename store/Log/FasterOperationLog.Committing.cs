@@ -10,10 +10,30 @@ namespace Cheops.Store.Log;
 /// </summary>
 public sealed partial class FasterOperationLog
 {
+    private bool _isFull;
+
+    /// <inheritdoc/>
+    public long Room
+    {
+        get
+        {
+            // A disk may say that it has room, and give none: to this user, say.
+            var more = Volatile.Read(ref _isFull) ? 0 : _files.Room;
+            lock (_gate) return Math.Max(0, _reservedUntil - _log.TailAddress) + more;
+        }
+    }
+
     /// <summary>How far an append at <paramref name="tail"/> can reach: to the end of the next page.</summary>
     private long Reach(long tail) => ((tail >> _options.PageSizeBits) + 2) << _options.PageSizeBits;
 
-    private bool HasRoom(bool leavesReserve) => Reach(_log.TailAddress) + (leavesReserve ? _options.ReserveSize : 0) <= _reservedUntil;
+    private bool HasRoom(RoomFor room) => Reach(_log.TailAddress) + LeftBy(room) <= _reservedUntil;
+
+    private long LeftBy(RoomFor room) => room switch
+    {
+        RoomFor.Reclaiming => 0,
+        RoomFor.Record => _options.ReclaimingSize,
+        _ => _options.ReclaimingSize + _options.ReserveSize,
+    };
 
     // ---- 1. Under the gate.
     private void Post()
@@ -108,11 +128,12 @@ public sealed partial class FasterOperationLog
     private OperationLogException? Reserve()
     {
         long needed;
-        lock (_gate) needed = Reach(_log.TailAddress) + _options.ReserveSize;
+        lock (_gate) needed = Reach(_log.TailAddress) + LeftBy(RoomFor.Beginning);
         // A quarter of a segment before its end the next one is made, so that appends hardly ever wait for it.
         var wished = needed + (_options.SegmentSize / 4);
         try
         {
+            Volatile.Write(ref _isFull, false);
             while (_reservedUntil < wished)
             {
                 var segment = (int)(_reservedUntil >> _options.SegmentSizeBits);
@@ -122,13 +143,15 @@ public sealed partial class FasterOperationLog
         }
         catch (IOException e) when (_reservedUntil < needed)
         {
+            Volatile.Write(ref _isFull, e is SegmentsFullException);
             return e is SegmentsFullException
                 ? new OperationLogException(OperationLogError.Full, $"the operation log cannot grow: {e.Message}; free some room", e)
                 : new OperationLogException(OperationLogError.Failed, $"the operation log cannot grow: {e.Message}", e);
         }
-        catch (IOException)
+        catch (IOException e)
         {
             // There is room for what is asked now; the next round tries again.
+            Volatile.Write(ref _isFull, e is SegmentsFullException);
         }
 
         return null;
@@ -142,12 +165,12 @@ public sealed partial class FasterOperationLog
             {
                 _waiting.Dequeue();
             }
-            else if (TryAppend(waiting.Record, waiting.LeavesReserve, out var position))
+            else if (TryAppend(waiting.Record, waiting.Room, out var position))
             {
                 _waiting.Dequeue();
                 waiting.Complete(position);
             }
-            else if (refusal is not null && i < refusedMax && !HasRoom(waiting.LeavesReserve))
+            else if (refusal is not null && i < refusedMax && !HasRoom(waiting.Room))
             {
                 _waiting.Dequeue();
                 waiting.Refuse(refusal);

@@ -127,10 +127,10 @@ public sealed partial class FasterOperationLog : IOperationLog
     public long DiskBytes => (long)_files.List().Count << _options.SegmentSizeBits;
 
     /// <inheritdoc/>
-    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, leavesReserve: false, cancellation);
+    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, RoomFor.Record, cancellation);
 
     /// <inheritdoc/>
-    public ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default)
+    public ValueTask<long> AppendAsync(LogRecord record, RoomFor room, CancellationToken cancellation = default)
     {
         if (record.Payload.Length > _options.PayloadSizeMax)
         {
@@ -141,7 +141,7 @@ public sealed partial class FasterOperationLog : IOperationLog
         lock (_gate)
         {
             ThrowIfFailed();
-            if (_waiting.Count == 0 && TryAppend(record, leavesReserve, out var position))
+            if (_waiting.Count == 0 && TryAppend(record, room, out var position))
             {
                 Post();
                 return ValueTask.FromResult(position);
@@ -149,7 +149,7 @@ public sealed partial class FasterOperationLog : IOperationLog
 
             if (_waiting.Count >= Bounds.LogAppendsWaitingMax)
                 throw new OperationLogException(OperationLogError.Busy, $"{_waiting.Count} appends wait for the disk already");
-            var waiting = new WaitingAppend(record, leavesReserve);
+            var waiting = new WaitingAppend(record, room);
             _waiting.Enqueue(waiting);
             Post();
             return new ValueTask<long>(waiting.CompleteAsync(_gate, cancellation));
@@ -240,12 +240,12 @@ public sealed partial class FasterOperationLog : IOperationLog
     }
 
     /// <summary>Appends if there is room in memory and the segments that the record may reach are there.</summary>
-    private bool TryAppend(in LogRecord record, bool leavesReserve, out long position)
+    private bool TryAppend(in LogRecord record, RoomFor room, out long position)
     {
         position = 0;
         var tail = _log.TailAddress;
         var size = record.Size + FramingSize;
-        if (!HasRoom(leavesReserve)) return false;
+        if (!HasRoom(room)) return false;
         if (tail > _durableUntil && tail + size - _durableUntil > _options.InFlightSizeMax) return false;
         if (!_log.TryEnqueue(new Numbered(record with { Sequence = _nextSequence }), out position)) return false;
         _nextSequence++;

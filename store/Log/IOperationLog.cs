@@ -28,6 +28,9 @@ public interface IOperationLog : IAsyncDisposable
     /// <summary>Bytes that the log takes on disk.</summary>
     long DiskBytes { get; }
 
+    /// <summary>Bytes by which the log can grow, as far as the disk tells at this moment; others may take them first.</summary>
+    long Room { get; }
+
     /// <summary>
     /// Appends a record; the order of appends is the order of the log. Completes, in the usual case at once, when the
     /// record has its place; it is not durable before <see cref="WaitDurableAsync"/> says so. Waits while too much is in
@@ -41,14 +44,11 @@ public interface IOperationLog : IAsyncDisposable
 
     /// <summary>Appends a record as the other method does.</summary>
     /// <param name="record">The record; its payload must not change until the append completes.</param>
-    /// <param name="leavesReserve">
-    /// Whether it begins something of which more is to be recorded: it is refused as on a full disk while there is no more room than
-    /// <see cref="Bounds.LogReserveSize"/>, which is kept for records that do not say so.
-    /// </param>
+    /// <param name="room">What of the room it may take; with less it is refused as on a full disk.</param>
     /// <param name="cancellation">Cancels the waiting; then nothing was appended.</param>
     /// <returns>The record's position.</returns>
     /// <exception cref="OperationLogException">The record was not appended, for the reason given.</exception>
-    ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default);
+    ValueTask<long> AppendAsync(LogRecord record, RoomFor room, CancellationToken cancellation = default);
 
     /// <summary>Completes when the record at <paramref name="position"/>, and so everything before it, is on stable storage.</summary>
     /// <exception cref="OperationLogException">The log failed: whether the record will be found again is not known.</exception>
@@ -66,6 +66,17 @@ public interface IOperationLog : IAsyncDisposable
     /// <param name="cancellation">Cancels the waiting.</param>
     /// <exception cref="OperationLogException">No record begins at this position, or the log failed.</exception>
     ValueTask TruncateAsync(long position, CancellationToken cancellation = default);
+}
+
+/// <summary>What a record is for, and so what of the last room on a disk it may take.</summary>
+public enum RoomFor
+{
+    /// <summary>It records what goes on: room for two pages (<see cref="Bounds.LogPageSizeBits"/>) is left for what gives disk back.</summary>
+    Record,
+    /// <summary>It begins something of which more is to be recorded: <see cref="Bounds.LogReserveSize"/> more are left for that.</summary>
+    Beginning,
+    /// <summary>When it is there, disk can be given back: it may take all the room.</summary>
+    Reclaiming,
 }
 
 /// <summary>Sees each record once while a log is opened, oldest first.</summary>

@@ -10,6 +10,7 @@ public sealed class LogRetention
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<GroupId, long> _needed = [];
+    private readonly Dictionary<GroupId, Func<long, ValueTask>> _forwarding = [];
     private readonly SortedSet<(long Position, GroupId Group)> _oldestFirst = [];
 
     /// <summary>Groups that need something.</summary>
@@ -51,6 +52,34 @@ public sealed class LogRetention
         {
             lock (_gate) return _oldestFirst.Count == 0 ? null : (_oldestFirst.Min.Group, _oldestFirst.Min.Position);
         }
+    }
+
+    /// <summary>The position that a group needs; null when it needs nothing.</summary>
+    public long? PositionOf(GroupId group)
+    {
+        lock (_gate) return _needed.TryGetValue(group, out var position) ? position : null;
+    }
+
+    /// <summary>Says how one that holds records like a group, and is none, writes forward what it needs before a position.</summary>
+    /// <param name="owner">Who it is.</param>
+    /// <param name="forward">Durable, and named by <see cref="Keep"/>, when it completes.</param>
+    public void ForwardBy(GroupId owner, Func<long, ValueTask> forward)
+    {
+        lock (_gate) _forwarding[owner] = forward;
+    }
+
+    /// <summary>Has one write forward for which <see cref="ForwardBy"/> says how.</summary>
+    /// <returns>Whether it needs nothing before the position any more.</returns>
+    public async ValueTask<bool> ForwardAsync(GroupId owner, long before)
+    {
+        Func<long, ValueTask>? forward;
+        lock (_gate)
+        {
+            if (!_forwarding.TryGetValue(owner, out forward)) return false;
+        }
+
+        await forward(before);
+        return PositionOf(owner) is not { } position || position >= before;
     }
 
     /// <summary>Lets go of what no group needs; nothing, while none has named a position.</summary>

@@ -38,6 +38,15 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
     /// <inheritdoc/>
     public long DiskBytes => _bytes;
 
+    /// <inheritdoc/>
+    public long Room
+    {
+        get
+        {
+            lock (_gate) return Math.Max(0, Capacity - _bytes);
+        }
+    }
+
     /// <summary>Makes all that was appended durable.</summary>
     public void Sync()
     {
@@ -92,10 +101,10 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
     }
 
     /// <inheritdoc/>
-    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, leavesReserve: false, cancellation);
+    public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, RoomFor.Record, cancellation);
 
     /// <inheritdoc/>
-    public ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default)
+    public ValueTask<long> AppendAsync(LogRecord record, RoomFor room, CancellationToken cancellation = default)
     {
         cancellation.ThrowIfCancellationRequested();
         if (record.Payload.Length > Bounds.LogPayloadSizeMax)
@@ -108,7 +117,7 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
         lock (_gate)
         {
             ThrowIfFailed();
-            if (_bytes + record.Size + (leavesReserve ? Bounds.LogReserveSize : 0) > Capacity) throw new OperationLogException(OperationLogError.Full, "the simulated disk is full");
+            if (_bytes + record.Size + LeftBy(room) > Capacity) throw new OperationLogException(OperationLogError.Full, "the simulated disk is full");
             position = Tail;
             _records.Add(position, record with { Sequence = _nextSequence++, Payload = record.Payload.ToArray() });
             _bytes += record.Size;
@@ -168,6 +177,13 @@ public sealed class MemoryOperationLog(bool syncsByItself = true) : IOperationLo
 
         return ValueTask.CompletedTask;
     }
+
+    private static long LeftBy(RoomFor room) => room switch
+    {
+        RoomFor.Reclaiming => 0,
+        RoomFor.Record => 2 << Bounds.LogPageSizeBits,
+        _ => (2 << Bounds.LogPageSizeBits) + Bounds.LogReserveSize,
+    };
 
     private void ThrowIfFailed()
     {

@@ -21,6 +21,9 @@ public sealed record OperationLogOptions
     /// <summary>Bytes that are left for records of what was begun before; more than a page, since room is looked at by pages.</summary>
     public int ReserveSize { get; init; } = Bounds.LogReserveSize;
 
+    /// <summary>Bytes that are left for what gives disk back: a page, whatever the record before it wastes of another.</summary>
+    internal int ReclaimingSize => 2 * PageSize;
+
     internal int PageSize => 1 << PageSizeBits;
 
     internal int SegmentSize => 1 << SegmentSizeBits;

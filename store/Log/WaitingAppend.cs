@@ -3,13 +3,13 @@ using Cheops.Proto.Operations;
 namespace Cheops.Store.Log;
 
 /// <summary>An append that waits for room. All but <see cref="CompleteAsync"/> is called under the log's gate.</summary>
-internal sealed class WaitingAppend(LogRecord record, bool leavesReserve)
+internal sealed class WaitingAppend(LogRecord record, RoomFor room)
 {
     private readonly TaskCompletionSource<long> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public LogRecord Record { get; } = record;
 
-    public bool LeavesReserve { get; } = leavesReserve;
+    public RoomFor Room { get; } = room;
 
     /// <summary>Whether its caller no longer waits: then it must not be appended.</summary>
     public bool IsGivenUp => _done.Task.IsCompleted;

@@ -66,6 +66,23 @@ public sealed class DiskSegmentFiles : ISegmentFiles
     }
 
     /// <inheritdoc/>
+    public long Room
+    {
+        get
+        {
+            try
+            {
+                return new DriveInfo(_directory).AvailableFreeSpace;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It does not tell: whether there is room is found when a segment is made.
+                return long.MaxValue / 2;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyList<int> List()
     {
         var numbers = new List<int>();

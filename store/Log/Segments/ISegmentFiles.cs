@@ -9,6 +9,9 @@ public interface ISegmentFiles : IDisposable
     /// <summary>Bytes of a slot, written as one sector.</summary>
     const int SlotSize = 512;
 
+    /// <summary>Bytes that the disk has room for, as far as it tells at this moment.</summary>
+    long Room { get; }
+
     /// <summary>Numbers of the segments that exist, ascending.</summary>
     IReadOnlyList<int> List();
 

@@ -75,6 +75,15 @@ public sealed class MemorySegmentFiles(int segmentSize) : ISegmentFiles
     }
 
     /// <inheritdoc/>
+    public long Room
+    {
+        get
+        {
+            lock (_gate) return Math.Max(0L, SegmentsMax - _segments.Count) * segmentSize;
+        }
+    }
+
+    /// <inheritdoc/>
     public IReadOnlyList<int> List()
     {
         lock (_gate) return [.. _segments.Keys];

@@ -64,11 +64,13 @@ internal sealed class SiteDisk(World world, Random chance)
 
         public long DiskBytes => inner.DiskBytes;
 
-        public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, leavesReserve: false, cancellation);
+        public long Room => inner.Room;
 
-        public async ValueTask<long> AppendAsync(LogRecord record, bool leavesReserve, CancellationToken cancellation = default)
+        public ValueTask<long> AppendAsync(LogRecord record, CancellationToken cancellation = default) => AppendAsync(record, RoomFor.Record, cancellation);
+
+        public async ValueTask<long> AppendAsync(LogRecord record, RoomFor room, CancellationToken cancellation = default)
         {
-            var position = await inner.AppendAsync(record, leavesReserve, cancellation);
+            var position = await inner.AppendAsync(record, room, cancellation);
             if (!_syncs) _ = SyncAsync();
             return position;
         }

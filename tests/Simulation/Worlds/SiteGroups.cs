@@ -14,6 +14,10 @@ internal sealed class SiteGroups(Life world, IGroupHost inner, Func<GroupId, Sit
 {
     public ImmutableArray<IReplicaGroup> Groups => [.. inner.Groups.Select(Wrap)];
 
+    public bool IsRoomShort => inner.IsRoomShort;
+
+    public string DiskProblem => inner.DiskProblem;
+
     /// <summary>A machine that lives at a site.</summary>
     public static IGroupMachine MachineAt(Life site, TimeProvider time, SiteLog log, IGroupMachine inner) => new Machine(site, time, log, inner);
 
@@ -33,6 +37,8 @@ internal sealed class SiteGroups(Life world, IGroupHost inner, Func<GroupId, Sit
 
     public async ValueTask<ImmutableArray<SiteRemoval>> RemoveSiteAtAsync(string at, string site, bool evenIfUp, CancellationToken cancellation = default) =>
         await world.Begin(() => inner.RemoveSiteAtAsync(at, site, evenIfUp, cancellation).AsTask());
+
+    public Task ReclaimAsync() => inner.ReclaimAsync();
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 

@@ -225,7 +225,7 @@ public sealed class RaftHostTests : IAsyncLifetime
         await _cluster.ProposeAsync(group, "one");
         await _cluster.RunAsync(group.LeadAsync("A").AsTask());
         var here = await _cluster.FindAsync(at, group.Founding.Id);
-        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + Bounds.LogReserveSize + 20_000;
+        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + Bounds.LogReserveSize + (2 << Bounds.LogPageSizeBits) + 20_000;
         var taken = 0;
         var refusal = await Assert.ThrowsAsync<GroupException>(async () =>
         {

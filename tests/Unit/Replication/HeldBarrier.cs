@@ -27,6 +27,12 @@ internal sealed class HeldBarrier : IGroupHost, IReplicaGroup
         await _passed.Task.WaitAsync(cancellation);
     }
 
+    public bool IsRoomShort => false;
+
+    public string DiskProblem => "";
+
+    public Task ReclaimAsync() => Task.CompletedTask;
+
     public IReplicaGroup? Find(GroupId id) => id == Founding.Id ? this : null;
 
     public ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default) => throw new NotSupportedException();

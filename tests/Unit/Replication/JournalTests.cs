@@ -29,6 +29,26 @@ public sealed class JournalTests
     }
 
     [Fact]
+    public async Task What_holds_back_the_log_is_written_forward_and_known_as_before_after_a_crash()
+    {
+        var journal = new Journal.Recovery().Open(_log, _retention);
+        await journal.SendingAsync(Group, 1, new OperationId(1));
+        await journal.SendingAsync(Group, 2, new OperationId(2));
+        await journal.AnsweredAsync(new OperationId(2), 201, "17");
+        var before = _log.DurableUntil;
+        await journal.SendingAsync(Group, 3, new OperationId(3));
+        Assert.True(await _retention.ForwardAsync(_retention.Oldest!.Value.Group, before));
+        await _retention.ReclaimAsync(_log);
+        Assert.True(_log.Begin >= before);
+
+        var recovery = new Journal.Recovery();
+        var after = recovery.Open(_log.Crash(new Random(1), recovery.Visit), new LogRetention());
+        Assert.Equal((0, 1L), (after.Find(new OperationId(1))!.Status, after.Find(new OperationId(1))!.Index));
+        Assert.Equal((201, "17", 2L), (after.Find(new OperationId(2))!.Status, after.Find(new OperationId(2))!.LocalId, after.Find(new OperationId(2))!.Index));
+        Assert.Equal(0, after.Find(new OperationId(3))!.Status);
+    }
+
+    [Fact]
     public async Task What_is_about_to_be_sent_waits_until_that_is_noted_durably()
     {
         var log = new MemoryOperationLog(syncsByItself: false);

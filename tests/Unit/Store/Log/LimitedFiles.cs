@@ -1,3 +1,4 @@
+using Cheops.Proto;
 using Cheops.Store.Log.Segments;
 
 namespace Cheops.Tests.Unit.Store.Log;
@@ -10,6 +11,8 @@ internal sealed class LimitedFiles(DiskSegmentFiles files) : ISegmentFiles
 
     /// <summary>Makes every write fail, while set.</summary>
     public bool FailWrites { get; set; }
+
+    public long Room => SegmentsMax == int.MaxValue ? files.Room : Math.Max(0L, SegmentsMax - List().Count) << Bounds.LogSegmentSizeBits;
 
     public IReadOnlyList<int> List() => files.List();
 

@@ -259,25 +259,31 @@ public abstract class OperationLogContract : IAsyncLifetime
     public async Task What_begins_something_leaves_room_for_what_is_recorded_of_it()
     {
         Limit(Log, 4 * ReserveSize);
-        Assert.InRange(await FillAsync(leavesReserve: true), 1, 20_000_000);
-        Assert.Equal(0, await FillAsync(leavesReserve: true));
+        Assert.InRange(await FillAsync(RoomFor.Beginning), 1, 20_000_000);
+        Assert.Equal(0, await FillAsync(RoomFor.Beginning));
 
         // Room is told by whole pages.
-        Assert.InRange(await FillAsync(leavesReserve: false), ReserveSize / 2, 20_000_000);
-        Assert.Equal(0, await FillAsync(leavesReserve: true));
+        Assert.InRange(await FillAsync(RoomFor.Record), ReserveSize / 2, 20_000_000);
+        Assert.Equal(0, await FillAsync(RoomFor.Beginning));
+
+        // What gives disk back finds room also then; and what is told as room is no less than what there is.
+        var room = Log.Room;
+        Assert.InRange(await FillAsync(RoomFor.Reclaiming), 5_000, room);
+        Assert.Equal(0, await FillAsync(RoomFor.Record));
         Limit(Log, null);
-        await Log.WaitDurableAsync(await Log.AppendAsync(Record(1), leavesReserve: true));
+        await Log.WaitDurableAsync(await Log.AppendAsync(Record(1), RoomFor.Beginning));
+        Assert.True(Log.Room > room);
     }
 
     // The bytes that were taken before the disk was said to be full.
-    private async Task<long> FillAsync(bool leavesReserve)
+    private async Task<long> FillAsync(RoomFor room)
     {
         for (var i = 0L; ; i++)
         {
             Assert.InRange(i, 0, 20_000);
             try
             {
-                await Log.AppendAsync(Record((ulong)i, 1000), leavesReserve);
+                await Log.AppendAsync(Record((ulong)i, 1000), room);
             }
             catch (OperationLogException e)
             {

@@ -42,6 +42,8 @@ internal sealed class SimulatedTableDisk(ReplicantTableOptions options)
     /// <summary>Files that tell before they change.</summary>
     private sealed class PoweredFiles(ISegmentFiles files, Action step) : ISegmentFiles
     {
+        public long Room => files.Room;
+
         public IReadOnlyList<int> List() => files.List();
 
         public void Reserve(int segment)
