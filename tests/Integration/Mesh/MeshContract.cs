@@ -107,6 +107,27 @@ public abstract class MeshContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Thousands_of_streams_are_open_at_once()
+    {
+        var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var open = 0;
+        const int count = 3_000;
+        var nodes = await StartUpAsync(
+            async inbound =>
+            {
+                if (Interlocked.Increment(ref open) == count) all.SetResult();
+                await all.Task;
+                await EchoAsync(inbound);
+            },
+            "Site1",
+            "Site2");
+        var streams = Enumerable.Range(0, count).Select(i => RoundTripAsync(nodes["Site1"], "Site2", 1 + i % 100)).ToArray();
+        await all.Task.WaitAsync(TimeSpan.FromSeconds(60));
+        Assert.All(await Task.WhenAll(streams).WaitAsync(TimeSpan.FromSeconds(60)), Assert.True);
+        await Until(() => nodes.Values.All(node => node.Traffic.Single().Streams == 0), "no stream is left");
+    }
+
+    [Fact]
     public async Task Many_threads_open_and_use_streams_at_once()
     {
         var nodes = await StartUpAsync(EchoAsync, "Site1", "Site2");

@@ -287,13 +287,22 @@ public class NatsTlsMeshTests : NatsMeshTests
         foreach (var wrong in (MeshTls[])[strangers.Issue("Site2", true) with { Ca = _authority.Ca }, _authority.Issue("Site9", true)])
         {
             WrongTls = wrong;
+            int before;
+            lock (Serious) before = Serious.Count;
             var nodes = await StartAsync(EchoAsync, "Site1", "Site2");
-            await Task.Delay(TimeSpan.FromSeconds(3));
+
+            // Refused, and not only not there yet.
+            await Until(() => RefusalsAfter(before) >= 2, "the servers tell that they refuse the link");
             Assert.DoesNotContain(nodes["Site1"].Sites, site => site is { IsSelf: false, State: SiteState.Up });
             Assert.DoesNotContain(nodes["Site2"].Sites, site => site is { IsSelf: false, State: SiteState.Up });
             await StopAsync("Site1");
             await StopAsync("Site2");
         }
+    }
+
+    private int RefusalsAfter(int before)
+    {
+        lock (Serious) return Serious.Skip(before).Count(line => line.Contains("TLS", StringComparison.Ordinal) || line.Contains("Authorization", StringComparison.Ordinal));
     }
 
     private MeshTls? WrongTls { get; set; }
