@@ -57,6 +57,35 @@ public sealed class GroupStateTests
     }
 
     [Fact]
+    public void A_proposal_that_is_made_again_is_the_same_operation()
+    {
+        var state = new GroupState("Site1", Sites);
+        Apply(state, 1, new ProposedEntry(Make(1, "a")));
+        Assert.Empty(Apply(state, 2, new ProposedEntry(Make(1, "a"))));
+        Assert.Equal((1, 1L), (state.OpenCount, state.Open.Single().Index));
+
+        // Also when it is decided by then.
+        Apply(state, 3, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "", Fine));
+        Assert.Empty(Apply(state, 4, new ProposedEntry(Make(1, "a"))));
+        Assert.Equal((1, Decision.Accepted), (state.OpenCount, state.Open.Single().Decision));
+    }
+
+    [Fact]
+    public void What_a_site_recorded_before_it_has_claimed_the_decision_anew_does_not_count()
+    {
+        var state = new GroupState("Site2", Sites);
+        Apply(state, 1, new ProposedEntry(Make(1, "a")));
+
+        // It was started anew, and looks once more.
+        Apply(state, 2, new DeciderEntry(new OperationId(1), "Site1", "Site1"));
+        var claim = state.Open.Single().Claim;
+        Assert.Empty(Apply(state, 3, new OutcomeEntry(new OperationId(1), "Site1", Decision.Refused, "", Fine)));
+        Assert.Null(state.Open.Single().Decision);
+        Apply(state, 4, new OutcomeEntry(new OperationId(1), "Site1", Decision.Accepted, "", Fine, claim));
+        Assert.Equal(Decision.Accepted, state.Open.Single().Decision);
+    }
+
+    [Fact]
     public void A_second_outcome_and_one_of_another_site_change_nothing()
     {
         var state = new GroupState("Site3", Sites);
