@@ -123,14 +123,35 @@ internal sealed class Mover(MoverParts parts)
     {
         foreach (var runner in parts.Groups().ToArray())
         {
+            var isAsked = false;
             while (true)
             {
                 var changed = runner.Changed;
                 if (runner.Look(state => state.QueueOf(key).FirstOrDefault(one => one.IsOpenAt(added))) is not { } left) break;
+                if (!isAsked)
+                {
+                    // It may be recorded already: a group that is asleep tells a site that was away only when it is asked.
+                    isAsked = true;
+                    await CatchUpAsync(runner, cancellation);
+                    continue;
+                }
+
                 if (cancellation.IsCancellationRequested || left.StepAt(added) == SiteStep.InDoubt)
                     throw new MoveException(409, $"{added} had a replica of it before, and has not done yet what was asked of it then (operation {left.Id}): wait until it has, or resolve it with 'cheops operations'");
                 await changed.OrCancelled(cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             }
+        }
+    }
+
+    private static async Task CatchUpAsync(GroupRunner runner, CancellationToken cancellation)
+    {
+        try
+        {
+            if (runner.Group is { } open) await open.BarrierAsync(cancellation);
+        }
+        catch (Exception e) when (e is GroupException or OperationCanceledException)
+        {
+            // Then what is known here counts.
         }
     }
 
