@@ -42,6 +42,7 @@ internal sealed partial class GroupLog
     {
         (Id, _log, _entries, _recent) = (id, log, recovered.Entries, new RecentEntries(budget));
         (_term, _votedFor) = (recovered.Term, recovered.VotedFor);
+        _restoring = recovered.Restoring;
         _commitIndex = Math.Min(Math.Max(recovered.CommitIndex, appliedIndex), _entries.Last);
         _commitIndex = Math.Max(_commitIndex, _entries.First - 1);
         foreach (var (index, roster) in recovered.Rosters) _rosters.Add(index, roster);

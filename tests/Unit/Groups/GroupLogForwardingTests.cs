@@ -32,13 +32,21 @@ public sealed class GroupLogForwardingTests
         await _log.TruncateAsync(oldest);
 
         var recovery = new GroupLogRecovery();
-        _log.Crash(new Random(1), recovery.Visit);
+        var log = _log.Crash(new Random(1), recovery.Visit);
         var recovered = recovery.Groups[id];
         recovered.Complete();
         Assert.Equal((10L, 3L), recovered.Restoring);
         Assert.Equal(2, recovered.Founding!.Generation);
         Assert.Equal((3L, "B"), (recovered.Term, recovered.VotedFor));
         Assert.Equal((1L, 1L), (recovered.Entries.First, recovered.Entries.Last));
+
+        // And after another one, when it was written forward by who had only found it.
+        oldest = await new GroupLog(id, log, recovered, new RecentBudget(), 0).ForwardAsync(log.DurableUntil, 1, recovered.Founding);
+        await log.TruncateAsync(oldest);
+        recovery = new GroupLogRecovery();
+        log.Crash(new Random(2), recovery.Visit);
+        recovery.Groups[id].Complete();
+        Assert.Equal((10L, 3L), recovery.Groups[id].Restoring);
     }
 
     [Fact]
