@@ -39,6 +39,9 @@ internal sealed class Applier : IApplied
         (_replayUntil, _seenUntil) = (log.CommitIndex, log.LastIndex);
     }
 
+    /// <summary>Whether the machine holds only a part of what the sites' machines do, as a witness's does: it has no snapshot to give.</summary>
+    public bool IsPartial { get; init; }
+
     /// <summary>Told, in the order of the log, of changes of the members' incarnations.</summary>
     public Func<long, FoundingRecord, ValueTask>? RosterChanged { get; set; }
 
@@ -91,8 +94,9 @@ internal sealed class Applier : IApplied
     }
 
     /// <inheritdoc/>
-    public async ValueTask<MachineCapture> CaptureAsync(CancellationToken cancellation)
+    public async ValueTask<MachineCapture?> CaptureAsync(CancellationToken cancellation)
     {
+        if (IsPartial) return null;
         await _use.WaitAsync(cancellation);
         try
         {

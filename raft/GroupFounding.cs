@@ -11,7 +11,11 @@ namespace Cheops.Raft;
 public sealed record GroupFounding
 {
     /// <summary>The sites, in ordinal order, each once; at least one.</summary>
-    public required ImmutableArray<string> Sites { get; init; }
+    public required ImmutableArray<string> Sites
+    {
+        get;
+        init => (field, Id) = (value, GroupId.Of(value.AsSpan()));
+    }
 
     /// <summary>The witness, which is none of the sites; null for none.</summary>
     public string? Witness { get; init; }
@@ -20,7 +24,7 @@ public sealed record GroupFounding
     /// The group's id: the first half of the SHA-256 of its sites' names. The witness is no part of it, so that two
     /// foundings of the same set with different witnesses meet and one of them wins.
     /// </summary>
-    public GroupId Id => GroupId.Of(Sites.AsSpan());
+    public GroupId Id { get; private init; }
 
     /// <summary>Sites and witness.</summary>
     public ImmutableArray<string> Voters => Witness is null ? Sites : Sites.Add(Witness);

@@ -24,6 +24,8 @@ public sealed partial class GroupHost
         await Task.WhenAll(founding.Voters.Where(v => !IsHere(v)).Select(v => MeetAsync(v)));
         if (witness is not null && Own(founding.Id) is null && !await CanWitnessAsync(sites, witness, cancellation))
             throw new GroupException(GroupError.NotFounded, $"the group of {string.Join(", ", sites)} is not founded: {witness} is not reached, and was not met by both");
+        if (await RenewAsync(founding.Id, cancellation) is { } reason)
+            throw new GroupException(GroupError.NotFounded, $"the group of {string.Join(", ", sites)} is not founded: {reason}");
         var own = await BeginAsync(founding, cancellation);
         if (own.IsOpen && founding.Voters.Length == 1) return _groups[founding.Id];
 
@@ -84,8 +86,7 @@ public sealed partial class GroupHost
         if (!_site.Post.IsUp(site)) return $"{site} is not reached";
         try
         {
-            var question = new GroupFrame { Kind = GroupFrameKind.Found, Group = id, Generation = (uint)record.Generation };
-            var answer = await _site.Post.AskAsync(site, question, record.ToBytes(), _site.Options.ElectionTimeMin * 2, cancellation);
+            var answer = await AskFoundingAsync(site, record, cancellation);
             if (answer.Frame.Kind == GroupFrameKind.Refused) return $"{site} refuses ({(GroupRefusal)answer.Frame.A})";
             if (FoundingRecord.Read(answer.Body.Span) is not { } answered || answered.Founding.Id != id) return $"{site} answers with no record";
             return await TakeAnswerAsync(answered, cancellation) ? null : $"{site} has accepted another record";
@@ -94,6 +95,12 @@ public sealed partial class GroupHost
         {
             return $"{site}: {e.Message}";
         }
+    }
+
+    private Task<GroupMessage> AskFoundingAsync(string site, FoundingRecord record, CancellationToken cancellation)
+    {
+        var question = new GroupFrame { Kind = GroupFrameKind.Found, Group = record.Founding.Id, Generation = (uint)record.Generation };
+        return _site.Post.AskAsync(site, question, record.ToBytes(), _site.Options.ElectionTimeMin * 2, cancellation);
     }
 
     private async ValueTask<bool> TakeAnswerAsync(FoundingRecord answered, CancellationToken cancellation)
@@ -139,6 +146,7 @@ public sealed partial class GroupHost
         var own = Own(sent.Founding.Id)!;
         var answer = new GroupFrame { Kind = GroupFrameKind.Reply, Group = sent.Founding.Id, Generation = (uint)own.Generation };
         await _site.Post.AnswerAsync(from, question.Frame, answer, own.ToBytes());
+        if (FoundingRules.IsOutdated(own, _site.IncarnationOf)) _ = RenewForAsync(from, own.Founding.Id);
     }
 
     private async ValueTask<bool> TryTakeAsync(FoundingRecord sent, bool isFromSite)
@@ -157,7 +165,7 @@ public sealed partial class GroupHost
                     return true;
                 case FoundingStep.Keep:
                     var own = Own(sent.Founding.Id)!;
-                    if (isFromSite && FoundingRules.Opens(own, sent)) await AcceptAsync(own with { IsOpen = true });
+                    if (isFromSite && IsSite(sent, _site.Name) && FoundingRules.Opens(own, sent)) await AcceptAsync(own with { IsOpen = true });
                     return true;
                 default:
                     return false;

@@ -26,7 +26,7 @@ internal sealed partial class ReplicaGroup
     public bool MayVote => _others.All(_site.Met.ContainsKey);
 
     // Whoever campaigns in a generation holds the entry with which that began.
-    private bool MayCampaign => !IsWitness && (_isAlone || (MayVote && HoldsGeneration(Record)));
+    private bool MayCampaign => _isAlone || (MayVote && HoldsGeneration(Record));
 
     private bool HoldsGeneration(FoundingRecord record) =>
         record.Index <= _log.CommitIndex || _log.RosterAfter(record.Index - 1)?.Generation == record.Generation;
@@ -133,7 +133,7 @@ internal sealed partial class ReplicaGroup
     // Whether there is anything left to do here: not when another site leads.
     private async ValueTask<bool> LetInAsLeaderAsync(string stranger, Incarnation incarnation)
     {
-        var node = await WakeAsync(campaigns: true, _site.Closing);
+        var node = await WakeAsync(campaigns: !IsWitness, _site.Closing);
         if (await LeadingTermAsync(node, _site.Closing) is not null)
         {
             await ChangeAsync(node, stranger, incarnation, _site.Closing);

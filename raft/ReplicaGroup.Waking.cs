@@ -71,7 +71,7 @@ internal sealed partial class ReplicaGroup
         ImmutableArray<string> voters = _isAlone ? [_site.Name] : Record.Voters;
         if (voters.Length == 1) await CampaignAloneAsync();
         RaftNode? started = null;
-        var settings = new RaftSettings { ElectionTimeout = ElectionTime, Standby = !MayCampaign };
+        var settings = new RaftSettings { ElectionTimeout = CampaignTime, Standby = !MayCampaign };
         var node = started = new RaftNode(settings)
         {
             AuditTrail = AuditTrail.Make(_log, _applier, _voters, reason => OnFailed(started, reason)),
@@ -80,7 +80,7 @@ internal sealed partial class ReplicaGroup
         node.LeaderChanged += (_, leader) =>
         {
             if (leader is not { IsRemote: false }) return;
-            _choice.Stay(Now);
+            if (!IsWitness) _choice.Stay(Now);
             signal.Writer.TryWrite(0);
         };
         var grantsPreVote = _sleepsTogether && campaigns;
@@ -145,6 +145,11 @@ internal sealed partial class ReplicaGroup
     }
 
     private void Touch() => Volatile.Write(ref _lastUse, _site.Time.GetTimestamp());
+
+    // A witness leads only where it alone has what was committed, until a site has that from it: sites go first.
+    private ElectionTimeout CampaignTime => IsWitness
+        ? new ElectionTimeout { LowerValue = 2 * ElectionTime.LowerValue, UpperValue = 2 * ElectionTime.UpperValue }
+        : ElectionTime;
 
     private ElectionTimeout ElectionTime
     {

@@ -40,7 +40,7 @@ internal sealed partial class ReplicaGroup : IReplicaGroup
         }
 
         _log = new GroupLog(Id, site.Log, recovered, site.Budget, machine.ReplayFrom - 1) { Committed = OnCommitted };
-        _applier = new Applier(_log, machine, site.Time, site.Closing) { RosterChanged = OnRosterChangedAsync };
+        _applier = new Applier(_log, machine, site.Time, site.Closing) { RosterChanged = OnRosterChangedAsync, IsPartial = IsWitness };
         if (record.Since > 0) _applier.Forgot(record.Index);
         Touch();
     }

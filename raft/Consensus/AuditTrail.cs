@@ -78,8 +78,9 @@ internal sealed class AuditTrail : WriteAheadLog, IPersistentState, IAuditTrail<
     private async ValueTask<TResult> ReadSnapshotAsync<TResult>(ILogEntryConsumer<IRaftLogEntry, TResult> reader, CancellationToken token)
     {
         await using var capture = await _applied.CaptureAsync(token);
-        var snapshot = new RaftEntry(_log.TermOf(capture.Index) ?? -1) { IsSnapshot = true, Capture = capture };
-        return await reader.ReadAsync<RaftEntry, RaftEntry[]>([snapshot], capture.Index, token);
+        var index = capture?.Index ?? _applied.Index;
+        var snapshot = new RaftEntry(_log.TermOf(index) ?? -1) { IsSnapshot = true, Capture = capture };
+        return await reader.ReadAsync<RaftEntry, RaftEntry[]>([snapshot], index, token);
     }
 
     ValueTask<TResult> IAuditTrail.ReadAsync<TResult>(
@@ -159,6 +160,6 @@ internal interface IApplied
     /// <summary>Completes when the entry was applied.</summary>
     Task WaitAsync(long index);
 
-    /// <summary>Begins a snapshot of what is applied.</summary>
-    ValueTask<MachineCapture> CaptureAsync(CancellationToken cancellation);
+    /// <summary>Begins a snapshot of what is applied; null where the machine holds only a part of what the sites' machines do.</summary>
+    ValueTask<MachineCapture?> CaptureAsync(CancellationToken cancellation);
 }

@@ -13,7 +13,7 @@ internal sealed class RaftEntry(long term) : IRaftLogEntry
     /// <summary>The entry, where it is at hand.</summary>
     public LoggedEntry? Entry { get; init; }
 
-    /// <summary>The snapshot that it stands for, where this site has begun one.</summary>
+    /// <summary>The snapshot that it stands for, where this site has begun one; null where it has none to give.</summary>
     public MachineCapture? Capture { get; init; }
 
     /// <inheritdoc/>

@@ -23,7 +23,9 @@ internal enum FoundingStep : byte
 /// have accepted the same. Of two records that are on their way the one from the site whose name comes first wins: neither
 /// can have both acceptances yet, since each site's own is its acceptance. Every other set is its own membership, so that
 /// a record is open from the beginning. An open record is replaced by one of a later generation only, or, while the group
-/// here is empty, by one that was made before a member lost its data.
+/// here is empty, by one that was made before a member lost its data. One that is not open, and names data that were lost since,
+/// stands until those whose data it names rightly have told that it is not open there: the member that lost its data may have
+/// opened it before, and a majority may have gone on.
 /// </remarks>
 internal static class FoundingRules
 {
@@ -58,6 +60,7 @@ internal static class FoundingRules
         if (!belongs) return sent.IsOpen ? FoundingStep.Note : FoundingStep.Refuse;
         if (own is null) return IsKnown(sent, known) ? FoundingStep.Accept : FoundingStep.Refuse;
         if (sent.IsOpen) return FoundingStep.Accept;
+        if (IsOutdated(own, known)) return FoundingStep.Keep;
         return IsKnown(sent, known) && string.CompareOrdinal(sent.Founder, own.Founder) < 0 ? FoundingStep.Accept : FoundingStep.Keep;
     }
 
@@ -66,6 +69,11 @@ internal static class FoundingRules
     /// <param name="answered">What the other has accepted.</param>
     public static bool Opens(FoundingRecord own, FoundingRecord answered) =>
         !own.IsOpen && (answered.IsOpen || string.Equals(own.Founder, answered.Founder, StringComparison.Ordinal)) && own.Agrees(answered);
+
+    /// <summary>Whether a record that this site has accepted can never be opened by the other: it names data of a member that are no more.</summary>
+    /// <param name="own">What this site has accepted.</param>
+    /// <param name="known">The incarnation that this site knows of a member; unknown when it is not there.</param>
+    public static bool IsOutdated(FoundingRecord own, Func<string, Incarnation> known) => !IsKnown(own, known);
 
     // An open group's members are what they were when it was opened; a member that lost its data since does not matter.
     private static bool IsKnown(FoundingRecord sent, Func<string, Incarnation> known) => sent.IsOpen

@@ -8,6 +8,7 @@ public sealed class LostDataTests
 {
     private const int Before = 12;
     private const int Meanwhile = 8;
+    private const int LargeValueSize = 200_000;
 
     [Theory]
     [InlineData("bit")]
@@ -74,6 +75,76 @@ public sealed class LostDataTests
         await sites.AssertReplicatedAsync("kept", metaId, 1, 2);
         Assert.Equal("last", sites.ThingAt(3, "kept").Value);
         Assert.Subset(new HashSet<string>(sites.Of(2).ValuesOf("kept")), new HashSet<string>(["1", "2", "3", "4", "5", "last"]));
+    }
+
+    // What one site has committed with the witness is not gone with its disk: the witness has it, and gives it to the other.
+    [Fact]
+    public async Task WhatOneOfTwoSitesHadAcknowledgedIsAtTheOtherWhenItsDiskIsGone()
+    {
+        await using var sites = await NumbersSites.StartAsync(3, 2);
+        var metaId = await sites.CreatedAsync(1, "kept");
+        await sites.QuietAsync();
+        await sites.Mesh[2].KillAsync();
+        await sites.Mesh[1].SeesAsync("Site2", "down");
+        var ids = new Dictionary<string, string> { ["kept"] = metaId };
+        for (var number = 1; number <= 5; number++) Assert.Equal(200, (await sites.PutAsync(1, metaId, "kept", number.ToString(CultureInfo.InvariantCulture))).Status);
+        for (var number = 0; number < Meanwhile; number++) ids[$"meanwhile-{number}"] = await sites.CreatedAsync(1, $"meanwhile-{number}");
+        await sites.Mesh[1].KillAsync();
+        Lose(DataOf(sites.Mesh[1]), "disk");
+        await sites.Mesh[2].StartAsync();
+        await Task.WhenAll(sites.Mesh[2].SeesAsync("Site3", "up"), sites.Mesh[3].SeesAsync("Site2", "up"));
+        await Wait.UntilAsync("changes are taken without Site1", async () => (await sites.PutAsync(2, metaId, "kept", "last")).Status == 200, more: sites.Mesh.Logs);
+        foreach (var (key, id) in ids) Assert.Equal(key, (await sites.GetAsync(2, id)).Json.GetProperty("key").GetString());
+        Assert.Equal(["0", "1", "2", "3", "4", "5", "last"], sites.Of(2).ValuesOf("kept"));
+
+        // Site1 is let in again, and does again nothing that its service has.
+        var made = sites.Of(1).Made;
+        await sites.Mesh[1].StartAsync();
+        await sites.Mesh.LinkedAsync();
+        await LetInAsync(sites);
+        await sites.QuietAsync();
+        foreach (var (key, id) in ids) await sites.AssertReplicatedAsync(key, id, 1, 2);
+        Assert.Equal(made, sites.Of(1).Made);
+    }
+
+    // So much has come in before that the logs no longer hold what the site has lost: it is given a snapshot.
+    [Fact]
+    public async Task ASiteWhoseDiskIsGoneIsGivenWhatTheLogsNoLongerHold()
+    {
+        await using var sites = await NumbersSites.StartAsync(3, 3);
+        var ids = await CreateAsync(sites, "before", Before);
+        var number = 0;
+        await Wait.UntilAsync(
+            "the beginning of the log is given back at both",
+            async () =>
+            {
+                var value = $"{++number} {new string('v', LargeValueSize)}";
+                Assert.Equal(200, (await sites.PutAsync(1 + (number % 2), ids["before-0"], "before-0", value)).Status);
+                return new[] { 1, 2 }.All(site => !File.Exists(Path.Combine(DataOf(sites.Mesh[site]), "log", "log.0")));
+            },
+            TimeSpan.FromMinutes(3),
+            () => string.Join(' ', Directory.GetFiles(Path.Combine(DataOf(sites.Mesh[1]), "log"))));
+
+        await sites.QuietAsync();
+        await sites.Mesh[3].KillAsync();
+        await Task.WhenAll(sites.Mesh[1].SeesAsync("Site3", "down"), sites.Mesh[2].SeesAsync("Site3", "down"));
+        Lose(DataOf(sites.Mesh[3]), "disk");
+        var made = sites.Of(3).Made;
+        for (var meanwhile = 0; meanwhile < Meanwhile; meanwhile++) ids[$"meanwhile-{meanwhile}"] = await sites.CreatedAsync(1, $"meanwhile-{meanwhile}");
+        await sites.Mesh[3].StartAsync();
+        await sites.Mesh.LinkedAsync();
+        await LetInAsync(sites);
+        await sites.QuietAsync();
+        foreach (var (key, id) in ids.Skip(1)) await sites.AssertReplicatedAsync(key, id, 1, 2, 3);
+        Assert.Equal(sites.ThingAt(1, "before-0").Value, sites.ThingAt(3, "before-0").Value);
+        Assert.Equal(made + Meanwhile, sites.Of(3).Made);
+
+        // It goes on from there as the others do.
+        Assert.Equal(200, (await sites.PutAsync(3, ids["before-1"], "before-1", "after")).Status);
+        var added = await sites.CreatedAsync(3, "after");
+        await sites.QuietAsync();
+        await sites.AssertReplicatedAsync("before-1", ids["before-1"], 1, 2, 3);
+        await sites.AssertReplicatedAsync("after", added, 1, 2, 3);
     }
 
     private static async Task<Dictionary<string, string>> CreateAsync(NumbersSites sites, string name, int count)

@@ -34,7 +34,17 @@ public abstract class GroupCluster : IAsyncDisposable
     public async Task<IReplicaGroup> FoundAsync(params string[] sites)
     {
         foreach (var site in sites) await StartAsync(site);
-        return await RunAsync(Host(sites[0]).FoundAsync([.. sites], null).AsTask());
+        for (var waited = Stopwatch.StartNew(); ;)
+        {
+            try
+            {
+                return await FoundAwayAsync(sites);
+            }
+            catch (GroupException e) when (e.Error == GroupError.NotFounded && waited.Elapsed < TimeSpan.FromSeconds(60))
+            {
+                // On a busy machine an answer may come too late: whoever asks again goes on with what was begun.
+            }
+        }
     }
 
     /// <summary>Founds a group of sites of which some may be away.</summary>

@@ -45,6 +45,31 @@ public abstract partial class GroupContract
         Assert.Equal("one", Cluster.Machine("C", id).Entries[0]);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_one_site_has_committed_with_the_witness_is_not_lost_with_it(bool isWiped)
+    {
+        foreach (var site in new[] { "A", "B", "W" }) await Cluster.StartAsync(site);
+        var group = await Cluster.RunAsync(Cluster.Host("A").FoundAsync(["A", "B"], "W").AsTask());
+        var id = group.Founding.Id;
+        await Cluster.ProposeAsync(group, "both");
+        await AssertAlikeAsync(group, 1, "A", "B");
+        Cluster.CutOff("B", true);
+        await Cluster.InsistAsync(() => group, "with W");
+        await Cluster.CrashAsync("A");
+        if (isWiped) Cluster.Wipe("A");
+        Cluster.CutOff("B", false);
+        await Cluster.InsistAsync(() => Cluster.Host("B").Find(id)!, "after");
+        Assert.Equal(["both", "with W", "after"], Cluster.Machine("B", id).Entries);
+
+        // The witness leads no longer than it has to.
+        await Cluster.UntilAsync(() => Cluster.Host("B").Find(id)!.Status.Leader is null or "B", "B leads");
+        await Cluster.StartAsync("A");
+        Cluster.CutOff("B", false);
+        await Cluster.UntilAsync(() => Cluster.Host("A").Find(id) is not null && Cluster.Machine("A", id).Entries is ["both", "with W", "after"], "A has all");
+    }
+
     [Fact]
     public async Task Of_two_sites_without_a_witness_the_one_that_is_left_lets_the_other_in()
     {
