@@ -1,15 +1,9 @@
 using System.Collections.Immutable;
 using System.Text;
-using Cheops.Agent.Collaboration;
-using Cheops.Agent.Identity;
 using Cheops.Agent.Interception;
-using Cheops.Agent.Profiles;
 using Cheops.Agent.Replication;
 using Cheops.Agent.Replication.State;
 using Cheops.Proto.Operations;
-using Cheops.Store.Log;
-using Cheops.Store.Table;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Cheops.Tests.Unit.Replication;
 
@@ -21,29 +15,12 @@ public sealed class ExecutionTests : IDisposable
             "marks": { "collection": "/v1/marks" }, "names": { "collection": "/v1/names", "id": "name", "idChosenBy": "client" } } } } }
         """;
 
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cheops-unit-");
-    private readonly FakeTimeProvider _time = new();
-    private readonly CredentialSeal _seal;
     private readonly Shop _shop = new();
-    private readonly Execution _execution;
+    private readonly ExecutionBench _bench;
 
-    public ExecutionTests()
-    {
-        Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
-        var profiles = ProfileSet.Combine([profile!], out _);
-        _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
-        var calls = new UserCalls("Site1", _shop, _seal, NoServiceCredentials.Instance, new ServiceLines(_time, CancellationToken.None));
-        var replicants = new Replicants("Site1", profiles, new MemoryReplicantTable(), _ => ["Site1", "Site2"]);
-        var requests = new ReplicaRequests("Site1", profiles, null!, new IdTranslation(replicants), bytes => bytes.Fill(7));
-        var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
-        _execution = new Execution("Site1", calls, requests, new Doubt(calls, requests), journal, _time, _ => { });
-    }
+    public ExecutionTests() => _bench = new ExecutionBench(Profile, _shop);
 
-    public void Dispose()
-    {
-        _seal.Dispose();
-        _directory.Delete(recursive: true);
-    }
+    public void Dispose() => _bench.Dispose();
 
     private static ExecutionTask Create(bool decides, bool mayBeExecuted, string metaId = "")
     {
@@ -60,9 +37,7 @@ public sealed class ExecutionTests : IDisposable
             HasBody = true,
             Body = "{}"u8.ToArray(),
         };
-        return new ExecutionTask(
-            default, operation, new OperationState(operation, 1, "Site1", ["Site1", "Site2"]), null, decides, mayBeExecuted,
-            () => true, () => true, _ => { });
+        return ExecutionBench.TaskOf(operation, decides, mayBeExecuted) with { State = new OperationState(operation, 1, "Site1", ExecutionBench.Sites) };
     }
 
     [Theory]
@@ -110,8 +85,23 @@ public sealed class ExecutionTests : IDisposable
         Assert.Equal((VerdictKind.Done, isHere ? "POST" : "GET", 1), (verdict.Kind, _shop.Method, _shop.Asked));
     }
 
-    private async Task<Verdict> CarryOutAsync(ExecutionTask task) =>
-        (await _execution.TryAsync(task, new Course(_time.GetTimestamp(), task.MayBeExecuted), CancellationToken.None)).Verdict!;
+    // What the client has seen is the state of one site's: another's says nothing of it.
+    [Theory]
+    [InlineData("If-Match: \"1\"", true, true)]
+    [InlineData("If-Match: \"1\"", false, false)]
+    [InlineData("if-none-match: *", false, false)]
+    [InlineData("If-Unmodified-Since: Mon, 30 Nov 2026 00:00:00 GMT", false, false)]
+    [InlineData("X-If-Match: 1", false, true)]
+    public async Task A_condition_of_the_client_is_put_to_the_deciding_site_alone(string condition, bool decides, bool isPut)
+    {
+        var create = Create(decides, mayBeExecuted: false, decides ? "" : "1099511627777");
+        var fields = $"Content-Type: application/json\r\n{condition}\r\nX-Last: 1\r\n";
+        Assert.Equal(VerdictKind.Done, (await CarryOutAsync(create with { Operation = create.Operation with { Fields = Encoding.ASCII.GetBytes(fields) } })).Kind);
+        Assert.Equal(isPut, _shop.Fields.Contains(condition, StringComparison.Ordinal));
+        Assert.Contains("X-Last: 1", _shop.Fields, StringComparison.Ordinal);
+    }
+
+    private Task<Verdict> CarryOutAsync(ExecutionTask task) => _bench.CarryOutAsync(task);
 
     private sealed class Shop : IReplicaService
     {
@@ -121,11 +111,13 @@ public sealed class ExecutionTests : IDisposable
 
         public string Method { get; private set; } = "";
 
+        public string Fields { get; private set; } = "";
+
         public int Status { get; set; } = 201;
 
         public Task<ServiceReply> SendAsync(ServiceSend send, CancellationToken cancellation)
         {
-            (Asked, Method) = (Asked + 1, send.Method);
+            (Asked, Method, Fields) = (Asked + 1, send.Method, Encoding.ASCII.GetString(send.Fields.Span));
             return Task.FromResult(new ServiceReply(ReplyKind.Answered, new KeptAnswer(Status, default, """{"id":1003}"""u8.ToArray()), ""));
         }
     }

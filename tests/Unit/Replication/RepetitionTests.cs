@@ -1,15 +1,8 @@
 using System.Text;
-using Cheops.Agent.Collaboration;
-using Cheops.Agent.Identity;
 using Cheops.Agent.Interception;
-using Cheops.Agent.Profiles;
 using Cheops.Agent.Replication;
-using Cheops.Agent.Replication.State;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
-using Cheops.Store.Log;
-using Cheops.Store.Table;
-using Microsoft.Extensions.Time.Testing;
 
 namespace Cheops.Tests.Unit.Replication;
 
@@ -21,30 +14,12 @@ public sealed class RepetitionTests : IDisposable
 {
     private const string Profile = """{ "profile": "p", "services": { "shop": { "resources": { "items": { "collection": "/v1/items" } } } } }""";
 
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("cheops-unit-");
-    private readonly FakeTimeProvider _time = new();
-    private readonly List<string> _warnings = [];
-    private readonly CredentialSeal _seal;
     private readonly OnceShop _shop = new();
-    private readonly Execution _execution;
+    private readonly ExecutionBench _bench;
 
-    public RepetitionTests()
-    {
-        Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(Profile), out var profile, out _));
-        var profiles = ProfileSet.Combine([profile!], out _);
-        _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
-        var calls = new UserCalls("Site1", _shop, _seal, NoServiceCredentials.Instance, new ServiceLines(_time, CancellationToken.None));
-        var replicants = new Replicants("Site1", profiles, new MemoryReplicantTable(), _ => ["Site1", "Site2"]);
-        var requests = new ReplicaRequests("Site1", profiles, null!, new IdTranslation(replicants), bytes => bytes.Fill(7));
-        var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
-        _execution = new Execution("Site1", calls, requests, new Doubt(calls, requests), journal, _time, _warnings.Add);
-    }
+    public RepetitionTests() => _bench = new ExecutionBench(Profile, _shop);
 
-    public void Dispose()
-    {
-        _seal.Dispose();
-        _directory.Delete(recursive: true);
-    }
+    public void Dispose() => _bench.Dispose();
 
     private static Operation Put(string target, string mediaType, string body) => new()
     {
@@ -66,28 +41,27 @@ public sealed class RepetitionTests : IDisposable
 
     private static Operation Item => Put("/v1/items/a", "application/json", """{"name":"a"}""");
 
-    private static ExecutionTask TaskOf(Operation operation, bool decides) => new(
-        default, operation, new OperationState(operation, 1, decides ? "Site1" : "Site2", ["Site1", "Site2"]), null, decides, MayBeExecuted: false, () => true, () => true, _ => { });
+    private static ExecutionTask TaskOf(Operation operation, bool decides) => ExecutionBench.TaskOf(operation, decides, mayBeExecuted: false);
 
     // The first time its answer, and what is looked for then, is lost; whatever it has done.
     private async Task<Course> SendFirstAsync(ExecutionTask task)
     {
-        var course = new Course(_time.GetTimestamp(), mayBeExecuted: false);
+        var course = new Course(_bench.Time.GetTimestamp(), mayBeExecuted: false);
         _shop.LosesAnswers = true;
         Assert.Null((await TryAsync(task, course)).Verdict);
         _shop.LosesAnswers = false;
         return course;
     }
 
-    private Task<Tried> TryAsync(ExecutionTask task, Course course) => _execution.TryAsync(task, course, CancellationToken.None);
+    private Task<Tried> TryAsync(ExecutionTask task, Course course) => _bench.Execution.TryAsync(task, course, CancellationToken.None);
 
     private async Task<(Verdict Verdict, TimeSpan After)> FinishAsync(ExecutionTask task, Course course)
     {
-        var began = _time.GetTimestamp();
+        var began = _bench.Time.GetTimestamp();
         for (var tries = 0; tries < 100; tries++)
         {
-            if ((await TryAsync(task, course)).Verdict is { } verdict) return (verdict, _time.GetElapsedTime(began));
-            _time.Advance(TimeSpan.FromMilliseconds(course.NextPause()));
+            if ((await TryAsync(task, course)).Verdict is { } verdict) return (verdict, _bench.Time.GetElapsedTime(began));
+            _bench.Time.Advance(TimeSpan.FromMilliseconds(course.NextPause()));
         }
 
         throw new InvalidOperationException("it comes to no end");
@@ -102,7 +76,7 @@ public sealed class RepetitionTests : IDisposable
         var (verdict, after) = await FinishAsync(task, await SendFirstAsync(task));
         Assert.Equal((VerdictKind.Done, TimeSpan.Zero, 1), (verdict.Kind, after, _shop.Executed));
         Assert.Equal(2, _shop.Puts);
-        Assert.DoesNotContain(_warnings, told => told.Contains("in doubt", StringComparison.Ordinal) || told.Contains("has failed", StringComparison.Ordinal));
+        Assert.DoesNotContain(_bench.Warnings, told => told.Contains("in doubt", StringComparison.Ordinal) || told.Contains("has failed", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -125,7 +99,7 @@ public sealed class RepetitionTests : IDisposable
 
         // What was sent first may be under way for a while.
         Assert.InRange(after, TimeSpan.FromMilliseconds(Bounds.FollowRefusedMs), TimeSpan.FromMilliseconds(Bounds.OperationWaitMaxMs + Bounds.FollowPauseMaxMs));
-        if (!decides) Assert.Contains("is in doubt", _warnings[^1], StringComparison.Ordinal);
+        if (!decides) Assert.Contains("is in doubt", _bench.Warnings[^1], StringComparison.Ordinal);
     }
 
     [Theory]
@@ -161,10 +135,10 @@ public sealed class RepetitionTests : IDisposable
     public async Task What_is_refused_the_first_time_it_is_sent_is_refused(bool decides)
     {
         _shop.IsTaken = true;
-        var (verdict, after) = await FinishAsync(TaskOf(File, decides), new Course(_time.GetTimestamp(), mayBeExecuted: false));
+        var (verdict, after) = await FinishAsync(TaskOf(File, decides), new Course(_bench.Time.GetTimestamp(), mayBeExecuted: false));
         Assert.Equal((VerdictKind.Refused, 409, TimeSpan.Zero, 1), (verdict.Kind, verdict.Result.Status, after, _shop.Puts));
         Assert.Equal(0, _shop.Looks);
-        if (!decides) Assert.Contains("has failed", Assert.Single(_warnings), StringComparison.Ordinal);
+        if (!decides) Assert.Contains("has failed", Assert.Single(_bench.Warnings), StringComparison.Ordinal);
     }
 
     [Theory]
