@@ -94,7 +94,11 @@ public sealed class LostDataTests
         await sites.Mesh[2].StartAsync();
         await Task.WhenAll(sites.Mesh[2].SeesAsync("Site3", "up"), sites.Mesh[3].SeesAsync("Site2", "up"));
         await Wait.UntilAsync("changes are taken without Site1", async () => (await sites.PutAsync(2, metaId, "kept", "last")).Status == 200, more: sites.Mesh.Logs);
-        foreach (var (key, id) in ids) Assert.Equal(key, (await sites.GetAsync(2, id)).Json.GetProperty("key").GetString());
+        await Wait.UntilAsync(
+            "Site2 has carried out all of it",
+            async () => (await sites.OperationsAsync(2)).All(one => one.GetProperty("sites").GetProperty("Site2").GetProperty("step").GetString() != "pending"),
+            more: sites.Mesh.Logs);
+        foreach (var (key, id) in ids) await sites.AssertReplicatedAsync(key, id, 2);
         Assert.Equal(["0", "1", "2", "3", "4", "5", "last"], sites.Of(2).ValuesOf("kept"));
 
         // Site1 is let in again, and does again nothing that its service has.
