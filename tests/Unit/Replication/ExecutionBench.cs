@@ -23,18 +23,25 @@ internal sealed class ExecutionBench : IDisposable
     public ExecutionBench(string profile, IReplicaService shop)
     {
         Assert.True(ProfileReader.TryRead(Encoding.UTF8.GetBytes(profile), out var read, out _));
-        var profiles = ProfileSet.Combine([read!], out _);
+        Profiles = ProfileSet.Combine([read!], out _);
         _seal = CredentialSeal.Open(Path.Combine(_directory.FullName, "key"));
-        var calls = new UserCalls("Site1", shop, _seal, NoServiceCredentials.Instance, new ServiceLines(Time, CancellationToken.None));
-        Replicants = new Replicants("Site1", profiles, new MemoryReplicantTable(), _ => Sites);
-        var requests = new ReplicaRequests("Site1", profiles, null!, new IdTranslation(Replicants), bytes => bytes.Fill(7));
+        Calls = new UserCalls("Site1", shop, _seal, NoServiceCredentials.Instance, new ServiceLines(Time, CancellationToken.None));
+        Replicants = new Replicants("Site1", Profiles, new MemoryReplicantTable(), _ => Sites);
+        Ids = new IdTranslation(Replicants);
+        var requests = new ReplicaRequests("Site1", Profiles, null!, Ids, bytes => bytes.Fill(7));
         var journal = new Journal.Recovery().Open(new MemoryOperationLog(), new LogRetention());
-        Execution = new Execution("Site1", calls, requests, new Doubt(calls, requests), journal, Time, Warnings.Add);
+        Execution = new Execution("Site1", Calls, requests, new Doubt(Calls, requests), journal, Time, Warnings.Add);
     }
 
     public FakeTimeProvider Time { get; } = new();
 
+    public ProfileSet Profiles { get; }
+
+    public UserCalls Calls { get; }
+
     public Replicants Replicants { get; }
+
+    public IdTranslation Ids { get; }
 
     public Execution Execution { get; }
 
