@@ -12,6 +12,7 @@ internal sealed partial class ReplicaGroup
     private const long GrantCampaign = 2;
 
     private long _grantedAt;
+    private int _isReplacing;
 
     /// <inheritdoc/>
     public async ValueTask LeadAsync(string site, CancellationToken cancellation = default)
@@ -97,7 +98,7 @@ internal sealed partial class ReplicaGroup
         var leader = node.Leader?.Site;
         var isGranted = question.A switch
         {
-            GrantLeaderLost => leader is null || (!IsHere(leader) && await IsLostAsync(leader)),
+            GrantLeaderLost => (leader is null || (!IsHere(leader) && await IsLostAsync(leader))) && !GoesBefore(from),
             _ => leader is null || string.Equals(leader, from, StringComparison.Ordinal),
         };
         if (isGranted) Volatile.Write(ref _grantedAt, _site.Time.GetTimestamp());
@@ -141,12 +142,7 @@ internal sealed partial class ReplicaGroup
             for (var attempt = 0; attempt < 10 && Volatile.Read(ref _node) == node && (node.Leader is null || node.Leader == lost); attempt++)
             {
                 if (IsReachable(lost.Site)) return;
-                if (!HasGranted)
-                {
-                    await Task.WhenAll(_others.Where(IsReachable).Select(v => GrantsAsync(v, GrantLeaderLost)));
-                    if (!HasGranted) await node.CampaignAsync(_site.Closing);
-                }
-
+                if (!HasGranted) await AskAndCampaignAsync(node);
                 await Task.Delay((GrantTime / 2) + turn, _site.Time, _site.Closing);
             }
         }
@@ -155,6 +151,23 @@ internal sealed partial class ReplicaGroup
             // The group is asleep, or the host closes.
         }
     }
+
+    private async Task AskAndCampaignAsync(RaftNode node)
+    {
+        Volatile.Write(ref _isReplacing, 1);
+        try
+        {
+            await Task.WhenAll(_others.Where(IsReachable).Select(v => GrantsAsync(v, GrantLeaderLost)));
+            if (!HasGranted) await node.CampaignAsync(_site.Closing);
+        }
+        finally
+        {
+            Volatile.Write(ref _isReplacing, 0);
+        }
+    }
+
+    // Of two that ask each other at the same moment one has to stand: the one whose turn comes first.
+    private bool GoesBefore(string other) => Volatile.Read(ref _isReplacing) != 0 && Founding.Sites.IndexOf(_site.Name) < Founding.Sites.IndexOf(other);
 
     private bool HasGranted => Volatile.Read(ref _grantedAt) is > 0 and var at && _site.Time.GetElapsedTime(at) < GrantTime / 2;
 

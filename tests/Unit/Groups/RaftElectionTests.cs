@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using Cheops.Raft;
 using Cheops.Raft.Consensus;
+using Cheops.Raft.Protocol;
 
 namespace Cheops.Tests.Unit.Groups;
 
@@ -41,6 +43,31 @@ public sealed class RaftElectionTests : IAsyncLifetime
         await _cluster.UntilAsync(() => _cluster.Machine("C", id).Entries is ["one", "two", "three"], "C follows again");
         Assert.Equal(("A", term), (group.Status.Leader, group.Status.Term));
         Assert.Equal(("A", term), (lonely.Status.Leader, lonely.Status.Term));
+    }
+
+    [Fact]
+    public async Task Of_two_that_ask_each_other_for_their_votes_at_once_one_stands()
+    {
+        var group = await _cluster.FoundAsync("A", "B", "C");
+        var id = group.Founding.Id;
+        await _cluster.ProposeAsync(group, "one");
+        await _cluster.RunAsync(group.LeadAsync("A").AsTask());
+        await _cluster.FindAsync("C", id);
+        await _cluster.UntilAsync(() => new[] { "B", "C" }.All(site => _cluster.Host(site).Find(id)?.Status.Leader == "A"), "both follow A");
+
+        // C knows first that A is gone; B learns it in the moment in which C asks for its vote.
+        var sent = new ConcurrentQueue<(string From, GroupFrameKind Kind)>();
+        _cluster.Network.Sent = (from, to, frame) =>
+        {
+            sent.Enqueue((from, frame.Kind));
+            if ((from, frame.Kind) == ("C", GroupFrameKind.Grant)) _cluster.Network.Leave("A");
+        };
+        _cluster.Network.Cut("A", "C", true);
+        await _cluster.UntilAsync(() => new[] { "B", "C" }.Any(site => _cluster.Host(site).Find(id)!.Status.Leader is "B" or "C"), "another one leads");
+        _cluster.Network.Sent = null;
+
+        var before = sent.TakeWhile(message => message.Kind is not (GroupFrameKind.PreVote or GroupFrameKind.Vote)).ToArray();
+        Assert.All(new[] { "B", "C" }, site => Assert.True(before.Count(message => message == (site, GroupFrameKind.Grant)) <= 1, $"{site} asked again before anybody stood: {string.Join(", ", before)}"));
     }
 
     [Fact]
