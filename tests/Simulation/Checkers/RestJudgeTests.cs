@@ -34,8 +34,11 @@ public sealed class RestJudgeTests
     }
 
     [Fact]
-    public void An_id_of_nothing_is_found() =>
+    public void An_id_of_nothing_is_found()
+    {
         Assert.Equal("A knows shop /v1/numbers/17 as 1 at A, 2 at B, which is nothing and number3", Ids(new KnownId("A", "1", "number3", false), new KnownId("B", "2", null, false)));
+        Assert.Equal("A knows shop /v1/numbers/17 as 1 at A, which is nothing", Ids(new KnownId("A", "1", null, false)));
+    }
 
     [Fact]
     public void Ids_of_two_things_are_found() =>
