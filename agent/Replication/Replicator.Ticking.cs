@@ -79,7 +79,7 @@ internal sealed partial class Replicator
         try
         {
             // Also of groups that cannot be used yet, or are not known again: else a start would ask for what their logs have let go of.
-            var from = _runners.Values.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
+            var from = Runners.ToDictionary(runner => runner, runner => runner.ReplayFromNow());
             if (from.All(pair => pair.Key.ReplayFrom == pair.Value)) return;
             var unknown = _replayFrom.Where(pair => !_runners.ContainsKey(pair.Key)).Select(pair => (pair.Key, pair.Value));
             await _parts.Table.CheckpointAsync(CheckpointMark.Write(from.Select(pair => (pair.Key.Founding.Id, pair.Value)).Concat(unknown)), _closing.Token);

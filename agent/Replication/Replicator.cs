@@ -140,7 +140,10 @@ internal sealed partial class Replicator : IAsyncDisposable
     public IdTranslation Ids { get; }
 
     /// <summary>The groups that this site is a member of.</summary>
-    public IEnumerable<GroupRunner> Groups => _runners.Values.Where(runner => runner.Group is not null).OrderBy(runner => runner.Founding.Id);
+    public IEnumerable<GroupRunner> Groups => Runners.Where(runner => runner.Group is not null);
+
+    // Also those whose groups cannot be used yet; in the same order in each process.
+    private IEnumerable<GroupRunner> Runners => _runners.Values.OrderBy(runner => runner.Founding.Id);
 
     /// <summary>The services that profiles name.</summary>
     public ImmutableArray<string> Services => _parts.Profiles.ServiceNames;
@@ -155,7 +158,7 @@ internal sealed partial class Replicator : IAsyncDisposable
     {
         var replicator = new Replicator(parts);
         replicator._opened.SetResult(await parts.OpenHost(replicator.RunnerOf));
-        replicator.Settling.Begin(replicator._runners.Values);
+        replicator.Settling.Begin(replicator.Runners);
         replicator._ticking = replicator.TickAsync();
         return replicator;
     }

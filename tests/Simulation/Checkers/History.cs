@@ -77,7 +77,8 @@ public sealed class History
     private readonly Lock _gate = new();
     private readonly Dictionary<string, Asked> _asked = [];
     private readonly List<Applied> _applied = [];
-    private readonly HashSet<(string Site, string Operation)> _appliedAt = [];
+    private readonly Dictionary<string, SortedSet<string>> _appliedAt = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, IReadOnlySet<string>> _firstSites = new(StringComparer.Ordinal);
     private readonly List<Copied> _copied = [];
     private readonly List<Mapped> _mapped = [];
     private readonly List<Seen> _seen = [];
@@ -106,7 +107,31 @@ public sealed class History
     /// <summary>Whether a site's service has carried an operation out; at once, however long the history is.</summary>
     public bool HasApplied(string site, string operation)
     {
-        lock (_gate) return _appliedAt.Contains((site, operation));
+        lock (_gate) return _appliedAt.TryGetValue(operation, out var sites) && sites.Contains(site);
+    }
+
+    /// <summary>The sites whose services have carried an operation out, in order; at once, however long the history is.</summary>
+    public IReadOnlyList<string> AppliedAt(string operation)
+    {
+        lock (_gate) return _appliedAt.TryGetValue(operation, out var sites) ? [.. sites] : [];
+    }
+
+    /// <summary>What a client was told of its operation; nothing of one that no client asked for.</summary>
+    public Told ToldOf(string operation)
+    {
+        lock (_gate) return _asked.TryGetValue(operation, out var asked) ? asked.Told : Told.Nothing;
+    }
+
+    /// <summary>The sites that an operation was asked for at, as its client said; null of one that no client asked for.</summary>
+    public IReadOnlySet<string>? SitesOf(string operation)
+    {
+        lock (_gate) return _asked.GetValueOrDefault(operation)?.Sites;
+    }
+
+    /// <summary>The sites of the first operation that was asked for on a replicant; null when there is none.</summary>
+    public IReadOnlySet<string>? FirstSitesOf(string replicant)
+    {
+        lock (_gate) return _firstSites.GetValueOrDefault(replicant);
     }
 
     /// <summary>Where one of several operations was carried out, as a client was told.</summary>
@@ -128,7 +153,11 @@ public sealed class History
 
     /// <summary>A client asks for an operation.</summary>
     public long OnAsked(string operation, string replicant, params string[] sites) =>
-        Note(at => _asked.Add(operation, new Asked(operation, replicant, sites.ToHashSet(), at)));
+        Note(at =>
+        {
+            _asked.Add(operation, new Asked(operation, replicant, sites.ToHashSet(), at));
+            _firstSites.TryAdd(replicant, _asked[operation].Sites);
+        });
 
     /// <summary>A client is told what became of its operation. What it was told first stands, unless that was nothing.</summary>
     public long OnTold(string operation, Told told) => Note(at =>
@@ -156,14 +185,15 @@ public sealed class History
     public long OnApplied(string site, string replicant, string operation) => Note(at =>
     {
         _applied.Add(new Applied(at, site, replicant, operation));
-        _appliedAt.Add((site, operation));
+        if (!_appliedAt.TryGetValue(operation, out var sites)) _appliedAt.Add(operation, sites = new(StringComparer.Ordinal));
+        sites.Add(site);
     });
 
     /// <summary>A person has taken back what an operation did at a site, since nobody could tell whether it had: it is tried again.</summary>
     public long OnUndone(string site, string operation) => Note(_ =>
     {
         _applied.RemoveAll(one => one.Site == site && one.Operation == operation);
-        _appliedAt.Remove((site, operation));
+        if (_appliedAt.TryGetValue(operation, out var sites)) sites.Remove(site);
         _seen.RemoveAll(one => one.Site == site && one.Operation == operation);
     });
 

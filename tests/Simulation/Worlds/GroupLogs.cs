@@ -14,6 +14,16 @@ namespace Cheops.Tests.Simulation.Worlds;
 /// <param name="Number">Which move of the replicant it is.</param>
 internal sealed record MoveOver(ReplicantKey Key, ImmutableArray<string> From, ImmutableArray<string> To, bool DeletesReplica, int Number);
 
+/// <summary>A group's log.</summary>
+/// <param name="Sites">The group's sites.</param>
+/// <param name="Entries">Its entries, from place 1; null for what is none.</param>
+internal sealed record GroupLog(ImmutableArray<string> Sites, IEnumerable<GroupEntry?> Entries)
+{
+    /// <summary>The logs of all groups.</summary>
+    public static IEnumerable<GroupLog> Of(SimulatedGroups groups) => groups.All.Select(group =>
+        new GroupLog(group.Founding.Sites, Enumerable.Range(1, (int)group.LastIndex).Select(index => group[index] is { } bytes ? GroupEntry.Decode(bytes) : null)));
+}
+
 /// <summary>
 /// What the groups' logs say when all is over: which operations were accepted, each in which group, and where replicants have
 /// moved. They are read as one who is none of the sites reads them.
@@ -25,9 +35,9 @@ internal sealed class GroupLogs
     private readonly Dictionary<OperationId, int> _numbers = [];
 
     /// <summary>Reads all of them.</summary>
-    public GroupLogs(SimulatedGroups groups)
+    public GroupLogs(IEnumerable<GroupLog> logs)
     {
-        foreach (var group in groups.All) Read(group);
+        foreach (var log in logs) Read(log);
     }
 
     /// <summary>The moves that are over, in the order of each replicant's.</summary>
@@ -40,21 +50,23 @@ internal sealed class GroupLogs
     public static string? NameOf(Operation operation) => Encoding.Latin1.GetString(operation.Fields.Span).Split("\r\n")
         .FirstOrDefault(line => line.StartsWith("X-Operation: ", StringComparison.OrdinalIgnoreCase))?["X-Operation: ".Length..];
 
-    private void Read(SharedGroup group)
+    private void Read(GroupLog log)
     {
-        var state = new GroupState("", group.Founding.Sites);
+        var state = new GroupState("", log.Sites);
         var names = new Dictionary<OperationId, string>();
         var effects = new List<Effect>();
-        for (var index = 1L; index <= group.LastIndex; index++)
+        var index = 0L;
+        foreach (var one in log.Entries)
         {
-            if (group[index] is not { } bytes || GroupEntry.Decode(bytes) is not { } entry) continue;
+            index++;
+            if (one is not { } entry) continue;
             if (entry is ProposedEntry { Operation: { } asked } && NameOf(asked) is { } name) names[asked.Id] = name;
             if (entry is OpeningEntry { Record: { } record } opening) _numbers[opening.Move] = record.Moves;
             if (entry is MovedEntry { OpenedAt: > 0 } moved && state.MoveOf(moved.Key) is { } move && move.Id == moved.Move)
                 _over.Add((move.Id, new MoveOver(move.Key, move.From, move.To, move.Closing.DeletesReplica, 0)));
             effects.Clear();
             state.Apply(index, entry, effects);
-            foreach (var decided in effects.OfType<Decided>().Where(one => one.Operation.Decision == Decision.Accepted)) Note(names, decided.Operation.Id, group.Founding.Sites);
+            foreach (var decided in effects.OfType<Decided>().Where(one => one.Operation.Decision == Decision.Accepted)) Note(names, decided.Operation.Id, log.Sites);
         }
     }
 

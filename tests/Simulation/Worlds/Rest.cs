@@ -1,7 +1,9 @@
+using Cheops.Agent.Replication;
+using Cheops.Tests.Simulation.Checkers;
 
 namespace Cheops.Tests.Simulation.Worlds;
 
-/// <summary>Whether a world has come to rest, and what it holds then.</summary>
+/// <summary>Looks whether a world has come to rest, and what it holds then; <see cref="RestJudge"/> judges it.</summary>
 internal static class Rest
 {
     /// <summary>Whether every site has applied what its groups have, and has nothing left to do.</summary>
@@ -9,9 +11,13 @@ internal static class Rest
     {
         if (!sites.All(site => site.Replicator is not null)) return false;
         var groups = sites.SelectMany(site => site.Replicator!.Groups).ToLookup(runner => runner.Founding.Id);
-        return groups.All(group =>
-            group.Select(runner => runner.Group!.Status.LastIndex).Distinct().Count() == 1
-            && group.All(runner => runner.Group!.Status is var status && status.AppliedIndex == status.LastIndex && runner.Look(state => state.OpenCount == 0 && !state.Moving.Any())));
+        return groups.All(group => RestJudge.IsAtRest([.. group.Select(ProgressOf)]));
+    }
+
+    private static GroupProgress ProgressOf(GroupRunner runner)
+    {
+        var status = runner.Group!.Status;
+        return runner.Look(state => new GroupProgress(status.LastIndex, status.AppliedIndex, state.OpenCount, state.Moving.Count()));
     }
 
     /// <summary>Writes into the history what the sites hold, and tells what is wrong beyond what a history shows.</summary>
@@ -42,21 +48,17 @@ internal static class Rest
             state.Moving.Select(move => $"{site.Name} (applied {runner.AppliedIndex}): {move.Key} moves from {string.Join(" & ", move.From)} to {string.Join(" & ", move.To)}: {replicator.Mover.ReasonOf(move.Id)}").Concat(state.Open.Select(one => $"{site.Name} (applied {runner.AppliedIndex}): {one.Id} {one.Method} {one.Target}, decision {one.Decision?.ToString() ?? "none"} by {one.Decider}, {one.Describe()}")).ToArray()));
     }
 
-    // What a site's table says of a replicant: where it is here, there is a thing, the same as everywhere.
+    // What a site's table says of a replicant.
     private static void JudgeIds(World world, Site site, IReadOnlyCollection<Site> sites)
     {
         site.Replicator!.Replicants.Visit(record =>
         {
-            var keys = new SortedSet<string>(StringComparer.Ordinal);
-            foreach (var (at, localId) in record.LocalIds.Where(id => !world.Places.Lost.Contains(id.Key)))
-            {
-                if (at == site.Name) world.History.OnMapped(at, $"{record.Key.Collection}/{record.Key.MetaId}", $"{record.Key.Collection}/{localId}");
-                var thing = sites.First(one => one.Name == at).Service.Find(record.Key.Collection, localId);
-                keys.Add(thing?.Key ?? "nothing");
-            }
-
-            if (keys.Count != 1 || keys.Contains("nothing"))
-                world.Violate("ids tell the truth", $"{site.Name} knows {record.Key} as {string.Join(", ", record.LocalIds.Select(one => $"{one.Value} at {one.Key}"))}, which is {string.Join(" and ", keys)}");
+            var replicant = $"{record.Key.Collection}/{record.Key.MetaId}";
+            var ids = record.LocalIds.Select(id => world.Places.Lost.Contains(id.Key)
+                ? new KnownId(id.Key, id.Value, null, IsLost: true)
+                : new KnownId(id.Key, id.Value, sites.First(one => one.Name == id.Key).Service.Find(record.Key.Collection, id.Value)?.Key, IsLost: false)).ToArray();
+            if (ids.FirstOrDefault(id => id.Site == site.Name && !id.IsLost) is { } own) world.History.OnMapped(own.Site, replicant, $"{record.Key.Collection}/{own.LocalId}");
+            if (RestJudge.JudgeIds(site.Name, record.Key.ToString(), ids) is { } lie) world.Violate("ids tell the truth", lie);
             return true;
         });
     }

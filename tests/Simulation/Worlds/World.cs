@@ -167,29 +167,10 @@ internal sealed partial class World
         else History.OnApplied(site, thing, operation);
     }
 
-    // What is asked for at the first site that works: at one of them when that was told, at none when that was.
-    private sealed class AtOne(string thing, IReadOnlyList<string> sites)
-    {
-        public List<string> At { get; } = [];
-
-        public Told Told { get; set; }
-
-        public string? Broken => At.Count > 1 ? $"{thing} was made at {string.Join(" and ", At)}"
-            : At.Any(site => !sites.Contains(site)) ? $"{thing} was made at {At[0]}, outside its scope"
-            : Told == Told.Accepted && At.Count == 0 ? $"{thing} was accepted and made nowhere"
-            : Told == Told.Refused && At.Count > 0 ? $"{thing} was refused and made at {At[0]}"
-            : null;
-    }
-
     /// <summary>What an answer says of the sites is true by then.</summary>
     public void CheckReplicas(string operation, string? replicas)
     {
-        if (replicas is null) return;
-        foreach (var site in replicas.Split("; ").Select(one => one.Split('=')).Where(one => one[1] == "applied").Select(one => one[0]))
-        {
-            if (!IsApplied(operation, site))
-                Violate("status tells the truth", $"{operation} was told as applied at {site}, whose service has not carried it out");
-        }
+        foreach (var lie in _watch.JudgeAnswer(operation, replicas)) Violate(StatusWatch.Promise, lie);
     }
 
     // ---- the run ----------------------------------------------------------------------------------------------------
@@ -221,6 +202,7 @@ internal sealed partial class World
         var healedAt = NowMs;
         RunUntil(healedAt + RestMaxMs, () => _clients.AreQuiet && IsAtRest);
         if (IsAtRest) GoOn();
+        if (IsAtRest) _watch.LookAtRest(Present);
 
         // 5.
         Rest.Judge(this, Present, (NowMs - healedAt) / 1000.0);
