@@ -26,6 +26,15 @@ internal sealed partial class Replicants
     {
         table.Put(ReplicantMoves.TablePrefix(group), [1]);
         table.Put(ReplicantMoves.TableKey(group, moves.Key), moves.Encode().Span);
+        lock (_gate) LeaveOutFormer(group, moves.Key);
+    }
+
+    // After a start, a replica may have been noted in the group after before it was known again that its site was left out of that.
+    private void LeaveOutFormer(GroupId from, ReplicantKey key)
+    {
+        if (Find(key) is not { } record || record.Group == from || SitesMovedTo(from, key, record.Group) is not { } sites) return;
+        string[] former = [.. record.LocalIds.Keys.Where(one => !sites.Contains(one))];
+        if (former.Length > 0) Write(ReplicantRecord.TableKey(record.Group, key), record with { LocalIds = record.LocalIds.RemoveRange(former) }, namesChange: false);
     }
 
     /// <summary>Visits the marks of all replicants of a group that have come or gone.</summary>
