@@ -31,6 +31,27 @@ public sealed class ReplicantsTests
         Assert.Equal(["Site1=17", "Site2=23"], record.LocalIds.Select(one => $"{one.Key}={one.Value}"));
     }
 
+    // After a start the table may have the group after, and not yet again what the group before says of who has left.
+    [Fact]
+    public void A_replica_of_a_site_that_has_left_is_forgotten_as_soon_as_that_is_known()
+    {
+        string[] sites = ["Site1", "Site2"];
+        var (before, after) = (GroupId.Of(["Site1", "Site2", "Site3"]), GroupId.Of(sites));
+        var made = StateOf(1, "POST", "/v1/things");
+        var replicants = new Replicants("Site1", ProfileSet.Combine([], out _), new MemoryReplicantTable(), group => group == after ? [.. sites] : ["Site1", "Site2", "Site3"]);
+        replicants.Made(before, made, "Site1", "17");
+        var record = replicants.Find(before, made.Key)!;
+        replicants.Opened(after, record with { Group = after, Moves = 1, LocalIds = record.LocalIds.SetItem("Site2", "23") }, before);
+        replicants.ReplicaMade(before, made, "Site3", "41");
+        replicants.Keep(before, new ReplicantMoves(made.Key, [new MoveMark(9, MoveMarkKind.Closed, new OperationId(8), after, [.. sites], 0)]));
+        Assert.Equal(["Site1=17", "Site2=23"], replicants.Find(made.Key)!.LocalIds.Select(one => $"{one.Key}={one.Value}"));
+
+        // Nor is it noted again.
+        replicants.ReplicaMade(before, made, "Site3", "41");
+        replicants.ReplicaMade(before, made, "Site2", "24");
+        Assert.Equal(["Site1=17", "Site2=24"], replicants.Find(made.Key)!.LocalIds.Select(one => $"{one.Key}={one.Value}"));
+    }
+
     // Both groups' entries are applied again at once after a start.
     [Fact]
     public async Task A_replicant_is_found_by_its_name_whatever_two_groups_make_of_it_at_the_same_time()
