@@ -202,17 +202,16 @@ public sealed class HeadWriterTests
         var request = Request("POST /v2/images HTTP/1.1", "Host: a", "Connection: X-Hop", "X-Hop: 1", "Content-Length: 5");
         var edits = new HeadEdits { Removed = KnownField.XForwardedFor.Bit() };
         var output = new ArrayBufferWriter<byte>(4096);
-        long before = 0;
-        for (var i = 0; i < 1000; i++)
+        Assert.Equal(0, Allocations.LeastOf(() =>
         {
-            if (i == 1) before = GC.GetAllocatedBytesForCurrentThread();
-            edits.Added.Clear();
-            edits.Added.Add("Via"u8, "1.1 Site1"u8);
-            output.ResetWrittenCount();
-            HeadWriter.WriteRequest(output, request, request.Target, edits);
-        }
-
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+            for (var i = 0; i < 1000; i++)
+            {
+                edits.Added.Clear();
+                edits.Added.Add("Via"u8, "1.1 Site1"u8);
+                output.ResetWrittenCount();
+                HeadWriter.WriteRequest(output, request, request.Target, edits);
+            }
+        }));
     }
 
     [Fact]

@@ -32,11 +32,33 @@ public sealed class ContentsTests : IAsyncDisposable
 
     private bool IsHere(ReadOnlyMemory<byte> hash) => _store.Open(ContentHash.Read(hash.Span)) is not null;
 
+    // Unlike whoever opens it, this uses nothing.
+    private bool IsListed(ReadOnlyMemory<byte> hash) => _store.List().Any(kept => kept.Hash == ContentHash.Read(hash.Span));
+
     private static async Task<ReadOnlyMemory<byte>> KeepAsync(NewContents kept)
     {
         await using var writer = kept.Create();
         await writer.AppendAsync(Body);
         return (await kept.KeepAsync(writer)).Hash;
+    }
+
+    [Fact]
+    public async Task What_nobody_needs_any_more_is_swept_when_it_is_old_and_nothing_else()
+    {
+        var kept = new NewContents(_contents);
+        var hash = await KeepAsync(kept);
+        _time.Advance(TimeSpan.FromHours(2));
+        _contents.Sweep(TimeSpan.FromHours(1));
+        Assert.True(IsListed(hash), "it is to be proposed");
+        _contents.Need(hash);
+        kept.Dispose();
+        _contents.Sweep(TimeSpan.FromHours(1));
+        Assert.True(IsListed(hash), "an operation needs it");
+        _contents.Release(hash, isKept: true);
+        _contents.Sweep(TimeSpan.FromHours(3));
+        Assert.True(IsListed(hash), "it may belong to a request under way");
+        _contents.Sweep(TimeSpan.FromHours(1));
+        Assert.False(IsListed(hash));
     }
 
     [Fact]

@@ -4,13 +4,16 @@ using Cheops.Raft;
 
 namespace Cheops.Tests.Unit.Replication;
 
-/// <summary>A host with one group that is asked for nothing but a barrier, which stands until a test lets it through.</summary>
+/// <summary>A host with one group that is asked for a barrier, which stands until a test lets it through, and for what a test takes.</summary>
 internal sealed class HeldBarrier : IGroupHost, IReplicaGroup
 {
     private readonly TaskCompletionSource _passed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Called by whoever asks, before the call returns to them.</summary>
     public Action Asked { get; set; } = static () => { };
+
+    /// <summary>Takes what is proposed, and gives the index at which it was applied.</summary>
+    public Func<ReadOnlyMemory<byte>, ValueTask<long>> Proposed { get; set; } = static _ => throw new NotSupportedException();
 
     public ImmutableArray<IReplicaGroup> Groups => [this];
 
@@ -35,7 +38,7 @@ internal sealed class HeldBarrier : IGroupHost, IReplicaGroup
 
     public IReplicaGroup? Find(GroupId id) => id == Founding.Id ? this : null;
 
-    public ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default) => throw new NotSupportedException();
+    public ValueTask<long> ProposeAsync(ReadOnlyMemory<byte> entry, bool drawsLead, CancellationToken cancellation = default) => Proposed(entry);
 
     public ValueTask<ReadOnlyMemory<byte>> ReadAsync(long index, CancellationToken cancellation = default) => throw new NotSupportedException();
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Cheops.Agent.Replication.State;
 using Cheops.Proto;
 using Cheops.Proto.Operations;
@@ -37,5 +38,31 @@ public sealed class RestartedRunnerTests
         await all.UntilAsync("it goes on", () => runner.Look(state => state.TryFind(put.Id, out var now) && now.StepAt("Site2") == SiteStep.Applied));
         for (var passed = 0; passed < Bounds.AbandonedTimeMaxMs; passed += 5) await all.PassAsync();
         Assert.Equal(0, sent);
+    }
+
+    // What it proposed in an earlier life may be committed yet, and says what it knew then.
+    [Fact]
+    public async Task The_deciding_site_claims_the_decision_anew_before_it_looks_or_sends()
+    {
+        using var all = new SimulatedReplicas(1);
+        var (site, group, done, index) = (all.Sites[0], new HeldBarrier(), new ConcurrentQueue<string>(), 1L);
+        site.Things.Instead = (_, _) =>
+        {
+            done.Enqueue("asks the service");
+            return null;
+        };
+        var (runner, _) = site.ByHand(group);
+        group.Proposed = async entry =>
+        {
+            done.Enqueue(GroupEntry.Decode(entry) is DeciderEntry ? "claims" : "records");
+            await runner.ApplyAsync(Interlocked.Increment(ref index), entry, isReplay: false);
+            return index;
+        };
+        await runner.ApplyAsync(1, new ProposedEntry(all.Create(1, "Site1", "a")).Encode(), isReplay: true);
+        await runner.ReplayedAsync(1);
+        group.Pass();
+        await all.UntilAsync("what came of it is recorded", () => done.Contains("records"));
+        Assert.Equal("claims", done.First());
+        Assert.Contains("asks the service", done);
     }
 }
