@@ -14,6 +14,7 @@ internal sealed partial class ReplicaGroup
         try
         {
             Touch();
+            _owes = true;
             await WakeAsync(campaigns: !IsWitness, _site.Closing);
         }
         catch (Exception e) when (e is GroupException or OperationCanceledException or Store.Log.OperationLogException or ObjectDisposedException)

@@ -174,7 +174,8 @@ internal sealed partial class ReplicaGroup
             Volatile.Write(ref _isAlone, false);
             await StopAsync();
             // The other one lacks everything.
-            if (!incarnation.IsUnknown) _ = WakeAsync(campaigns: true, _site.Closing).AsTask().ContinueWith(static _ => { }, TaskScheduler.Default);
+            _owes = !incarnation.IsUnknown;
+            if (_owes) _ = WakeAsync(campaigns: true, _site.Closing).AsTask().ContinueWith(static _ => { }, TaskScheduler.Default);
         }
     }
 

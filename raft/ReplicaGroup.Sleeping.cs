@@ -4,6 +4,9 @@ namespace Cheops.Raft;
 
 internal sealed partial class ReplicaGroup
 {
+    // Another member lacks what this one has, and nobody has led since: until then whoever falls asleep leaves it behind.
+    private volatile bool _owes;
+
     /// <summary>
     /// Puts the group to sleep when nobody has used it for a while: at the leader, when all members that are reached have
     /// what it has; elsewhere only when nobody leads, and there is nothing to wait for.
@@ -12,7 +15,8 @@ internal sealed partial class ReplicaGroup
     {
         if (Volatile.Read(ref _node) is not { } node) return;
         await RejoinAsync(node);
-        if (!IsIdle()) return;
+        if (node.Leader is not null) _owes = false;
+        if (!IsIdle() || (_owes && ReachesMajority)) return;
         if (node.Leader is null) await StopAsync(node);
         else if (node.IsLeader && !HasStrangers() && IsLive(node) && await AllSleepAsync()) await FallAsleepAsync(node);
     }

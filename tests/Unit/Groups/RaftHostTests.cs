@@ -15,6 +15,12 @@ public sealed class RaftHostTests : IAsyncLifetime
 
     public async Task DisposeAsync() => await _cluster.DisposeAsync();
 
+    // A busy machine deposes no leader.
+    private static RaftCluster Patient() => new(7)
+    {
+        Options = new GroupOptions { ElectionTimeMin = TimeSpan.FromSeconds(3), IdleTime = TimeSpan.FromMinutes(2), ProposeTimeMax = TimeSpan.FromSeconds(8) },
+    };
+
     [Fact]
     public async Task An_idle_group_falls_asleep_sends_nothing_and_wakes_when_it_is_used()
     {
@@ -69,6 +75,33 @@ public sealed class RaftHostTests : IAsyncLifetime
         await AsleepAsync("A", "B", "C");
         _cluster.CutOff("C", false);
         await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries.Contains("two"), "C catches up");
+    }
+
+    // Whoever has more is woken when the two meet, and must not fall asleep over it.
+    [Fact]
+    public async Task A_site_that_lacks_everything_is_given_it_although_votes_are_lost_for_longer_than_a_group_stays_awake()
+    {
+        var group = await _cluster.FoundAsync("A", "B");
+        var id = group.Founding.Id;
+        await _cluster.FindAsync("B", id);
+        await _cluster.ProposeAsync(group, "one");
+        await AsleepAsync("A", "B");
+        await _cluster.CrashAsync("B");
+        _cluster.Wipe("B");
+        var lost = 0;
+        _cluster.Network.Sent = (_, _, frame) =>
+        {
+            if (frame.Kind is not (GroupFrameKind.PreVote or GroupFrameKind.Vote)) return;
+            Interlocked.Increment(ref lost);
+            throw new IOException("it is lost");
+        };
+        await _cluster.StartAsync("B");
+
+        // Each takes at least an election time.
+        var enough = 3 * (int)(_cluster.Options.IdleTime / _cluster.Options.ElectionTimeMin);
+        await _cluster.UntilAsync(() => Volatile.Read(ref lost) >= enough, "it goes on asking for votes");
+        _cluster.Network.Sent = null;
+        await _cluster.UntilAsync(() => _cluster.Host("B").Find(id)?.Status.Generation == 2 && _cluster.Machine("B", id).Entries is ["one"], "B is given all");
     }
 
     [Theory]
@@ -221,37 +254,39 @@ public sealed class RaftHostTests : IAsyncLifetime
     [InlineData("B")]
     public async Task A_disk_that_becomes_full_has_room_for_what_comes_of_the_operations_that_it_took(string at)
     {
-        var group = await _cluster.FoundAsync("A", "B", "C");
-        await _cluster.ProposeAsync(group, "one");
-        await _cluster.RunAsync(group.LeadAsync("A").AsTask());
-        var here = await _cluster.FindAsync(at, group.Founding.Id);
-        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + Bounds.LogReserveSize + (2 << Bounds.LogPageSizeBits) + 20_000;
+        await using var cluster = Patient();
+        var group = await cluster.FoundAsync("A", "B", "C");
+        await cluster.ProposeAsync(group, "one");
+        await cluster.RunAsync(group.LeadAsync("A").AsTask());
+        var here = await cluster.FindAsync(at, group.Founding.Id);
+        cluster.Log("A").Capacity = cluster.Log("A").DiskBytes + Bounds.LogReserveSize + (2 << Bounds.LogPageSizeBits) + 20_000;
         var taken = 0;
         var refusal = await Assert.ThrowsAsync<GroupException>(async () =>
         {
-            while (taken < 100) taken += await _cluster.RunAsync(here.ProposeAsync(new byte[1000], drawsLead: true).AsTask()) > 0 ? 1 : 0;
+            while (taken < 100) taken += await cluster.RunAsync(here.ProposeAsync(new byte[1000], drawsLead: true).AsTask()) > 0 ? 1 : 0;
         });
         Assert.Equal(GroupError.Full, refusal.Error);
         Assert.InRange(taken, 1, 20);
-        for (var i = 0; i < taken; i++) await _cluster.ProposeAsync(here, $"what came of {i}");
-        Assert.Equal($"what came of {taken - 1}", _cluster.Machine("A", group.Founding.Id).Entries[^1]);
-        _cluster.Log("A").Capacity = long.MaxValue;
-        await _cluster.RunAsync(here.ProposeAsync("new"u8.ToArray(), drawsLead: true).AsTask());
+        for (var i = 0; i < taken; i++) await cluster.ProposeAsync(here, $"what came of {i}");
+        Assert.Equal($"what came of {taken - 1}", cluster.Machine("A", group.Founding.Id).Entries[^1]);
+        cluster.Log("A").Capacity = long.MaxValue;
+        await cluster.RunAsync(here.ProposeAsync("new"u8.ToArray(), drawsLead: true).AsTask());
     }
 
     [Fact]
     public async Task A_leader_whose_disk_is_full_says_so_to_who_asks_it()
     {
-        var group = await _cluster.FoundAsync("A", "B", "C");
-        var there = await _cluster.FindAsync("B", group.Founding.Id);
-        await _cluster.RunAsync(group.LeadAsync("A").AsTask());
-        await _cluster.ProposeAsync(there, "one");
-        _cluster.Log("A").Capacity = _cluster.Log("A").DiskBytes + 100;
-        var e = await Assert.ThrowsAsync<GroupException>(() => _cluster.ProposeAsync(there, new string('x', 500)));
+        await using var cluster = Patient();
+        var group = await cluster.FoundAsync("A", "B", "C");
+        var there = await cluster.FindAsync("B", group.Founding.Id);
+        await cluster.RunAsync(group.LeadAsync("A").AsTask());
+        await cluster.ProposeAsync(there, "one");
+        cluster.Log("A").Capacity = cluster.Log("A").DiskBytes + 100;
+        var e = await Assert.ThrowsAsync<GroupException>(() => cluster.ProposeAsync(there, new string('x', 500)));
         Assert.Equal(GroupError.Full, e.Error);
-        _cluster.Log("A").Capacity = long.MaxValue;
-        await _cluster.InsistAsync(() => there, "two");
-        await _cluster.UntilAsync(() => _cluster.Machine("C", group.Founding.Id).Entries is ["one", "two"], "C has both");
+        cluster.Log("A").Capacity = long.MaxValue;
+        await cluster.InsistAsync(() => there, "two");
+        await cluster.UntilAsync(() => cluster.Machine("C", group.Founding.Id).Entries is ["one", "two"], "C has both");
     }
 
     [Fact]
