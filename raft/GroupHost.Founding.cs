@@ -146,7 +146,7 @@ public sealed partial class GroupHost
         var own = Own(sent.Founding.Id)!;
         var answer = new GroupFrame { Kind = GroupFrameKind.Reply, Group = sent.Founding.Id, Generation = (uint)own.Generation };
         await _site.Post.AnswerAsync(from, question.Frame, answer, own.ToBytes());
-        if (FoundingRules.IsOutdated(own, _site.IncarnationOf)) _ = RenewForAsync(from, own.Founding.Id);
+        if (IsSite(own, _site.Name) && FoundingRules.IsOutdated(own, _site.IncarnationOf)) _ = RenewForAsync(from, own.Founding.Id);
     }
 
     private async ValueTask<bool> TryTakeAsync(FoundingRecord sent, bool isFromSite)
