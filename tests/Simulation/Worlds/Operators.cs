@@ -18,6 +18,9 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
     private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(15);
 
     private readonly HashSet<string> _busyWith = new(StringComparer.Ordinal);
+
+    // Where a replica stays of what is a site's own from then on.
+    private readonly HashSet<(string Thing, string Site)> _kept = [];
     private Life? _life;
 
     /// <summary>Begins what a step asks for.</summary>
@@ -54,7 +57,11 @@ internal sealed class Operators(World world, IReadOnlyCollection<Site> sites)
         if (SiteToAsk(step) is not { } site || await ListedAsync(site, path) is not { } now) return false;
         var isAdded = !now.Contains(other);
         if (isAdded && world.SiteNamed(other).Service.Of(thing).Any()) return true;
+
+        // Nor while what is to stay there is still to be made: it would stand beside the replica.
+        if (isAdded && _kept.Contains((thing, other)) && !world.History.Applied.Any(one => one.Site == other && one.Replicant == thing)) return false;
         if (!isAdded && !now.Intersect(world.Places.SurelyAt(thing)).Any(one => one != other)) return true;
+        if (!isAdded && !step.DeletesReplica) _kept.Add((thing, other));
         world.Places.OnChanging(thing, other, isAdded);
         world.Tell(site.Name, thing, $"a person {(isAdded ? $"adds {other} to" : $"removes {other} from")} the sites of {thing}{(isAdded ? "" : step.DeletesReplica ? ", whose replica is to be deleted" : ", whose replica stays")}");
         var query = ImmutableDictionary<string, string>.Empty.Add(isAdded ? "add" : "remove", other).Add("replica", step.DeletesReplica && !isAdded ? "delete" : "keep");
