@@ -110,8 +110,8 @@ internal sealed class RaftMember(IMemberContext context, string site, bool isRem
     async Task<Result<HeartbeatResult>> IRaftClusterMember.InstallSnapshotAsync(
         long term, IRaftLogEntry snapshot, long snapshotIndex, IDataTransferObject configuration, long configurationVersion, CancellationToken token)
     {
-        // A witness has none to give: another member, or its own log, has to have what this one lacks.
-        if (((RaftEntry)snapshot).Capture is not { } capture) return new Result<HeartbeatResult> { Term = term, Value = HeartbeatResult.Rejected };
+        // A witness has none to give: the member cannot be reached with what it lacks, and who reaches no majority leads no longer.
+        if (((RaftEntry)snapshot).Capture is not { } capture) throw new MemberUnavailableException(this, $"there is no snapshot for {site} here");
         var last = default(GroupFrame);
         await foreach (var (piece, number, isLast) in capture.PiecesAsync(token))
         {
